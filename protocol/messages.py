@@ -1,0 +1,80 @@
+"""The message catalogue: what a host may ask and what a meter answers, each body declared once.
+
+A reply carries the request's address, sequence and message code and `CONTROL_REPLY`; a refusal also `CONTROL_REFUSED`,
+with the body `REFUSAL`. A message that asks for a list is answered with a head and then `count` entries.
+"""
+
+from .layout import Layout
+
+IDENTIFY = 0x01
+READING = 0x02
+REGISTERS = 0x03
+RECORDS = 0x04
+CLOCK_GET = 0x05
+CLOCK_SET = 0x06
+STATUS = 0x07
+BLOB_READ = 0x10
+BLOB_BEGIN = 0x11
+BLOB_BLOCK = 0x12
+BLOB_COMMIT = 0x13
+
+EMPTY = Layout("")
+
+REFUSAL = Layout("code/u8 detail/u32")
+"""`code` of `protocol.status`; `detail` is the value or size refused, or what was expected, as the message says."""
+
+IDENTITY = Layout(
+    "protocol/u8 serial/b16 hardware/b12 major/u8 minor/u8 patch/u8 software/b32 fingerprint/b32"
+    " channels/u8 conditions/u8 registers/u8 interval/u16/s"
+)
+"""`software` is the SHA-256 over what runs, `fingerprint` that of the active profile. Text is UTF-8, padded with zeros."""
+
+READING_REPLY = Layout("time/u32/s status/u16 volume/u48 energy/u48 emissions/u64")
+"""One reading, short: the whole units of the profile's three headline registers; all ones where it has none."""
+
+REGISTER_ENTRY = Layout("number/u8 quantity/u8 direction/u8 unit/u8 exponent/i8 mantissa/u32 value/fx128")
+REGISTERS_REPLY = Layout("time/u32/s status/u16 profile/b8 count/u8")
+"""Channel indices first, then accumulators, numbered through. An index has no fraction."""
+
+RECORDS_REQUEST = Layout("first/u32 count/u8")
+RECORDS_REPLY = Layout("first/u32 oldest/u32 next/u32 count/u8 channels/u8 conditions/u8 registers/u8")
+"""A block of interval records `first .. first + count - 1`, all of one shape (`protocol.records`). The meter may send
+fewer than were asked for; `oldest` and `next` bound what it holds. `NOT_FOUND` if it does not hold `first`."""
+
+CLOCK = Layout("time/u32/s millisecond/u16/ms valid/u8")
+CLOCK_SET_REQUEST = Layout("time/u32/s")
+
+STATUS_REPLY = Layout(
+    "time/u32/s status/u16 uptime/u32/s reset/u8 frames/u32 refused_short/u32 refused_oversize/u32"
+    " refused_stuffing/u32 refused_crc/u32 refused_requests/u32 other_address/u32 records/u32 events/u32"
+)
+
+# Blobs: profile images, and later tables and updates, moved in blocks that can be resumed.
+PROFILE = 1
+INTENSITIES = 2
+UPDATE = 3
+STATEMENT = 4
+BLOB_READ_REQUEST = Layout("kind/u8 tag/b8 offset/u32 size/u16")
+"""`tag` is the first 8 bytes of the blob's SHA-256, or zeros for the active one. Answered with `BLOB_READ_REPLY` and bytes."""
+BLOB_READ_REPLY = Layout("size/u32 offset/u32")
+BLOB_BEGIN_REQUEST = Layout("kind/u8 size/u32 digest/b32")
+BLOB_BLOCK_REQUEST = Layout("kind/u8 offset/u32")
+BLOB_STATE = Layout("kind/u8 size/u32 received/u32 digest/b32")
+"""Answer to begin and block: `received` is the offset the meter wants next. Beginning the same digest again resumes."""
+BLOB_COMMIT_REQUEST = Layout("kind/u8 digest/b32")
+BLOB_COMMIT_REPLY = Layout("kind/u8 effective/u32/s")
+
+CATALOGUE = {
+    IDENTIFY: ("identify", EMPTY, IDENTITY, None),
+    READING: ("reading", EMPTY, READING_REPLY, None),
+    REGISTERS: ("registers", EMPTY, REGISTERS_REPLY, REGISTER_ENTRY),
+    RECORDS: ("records", RECORDS_REQUEST, RECORDS_REPLY, None),
+    CLOCK_GET: ("clock", EMPTY, CLOCK, None),
+    CLOCK_SET: ("set clock", CLOCK_SET_REQUEST, CLOCK, None),
+    STATUS: ("status", EMPTY, STATUS_REPLY, None),
+    BLOB_READ: ("read blob", BLOB_READ_REQUEST, BLOB_READ_REPLY, None),
+    BLOB_BEGIN: ("begin blob", BLOB_BEGIN_REQUEST, BLOB_STATE, None),
+    BLOB_BLOCK: ("blob block", BLOB_BLOCK_REQUEST, BLOB_STATE, None),
+    BLOB_COMMIT: ("commit blob", BLOB_COMMIT_REQUEST, BLOB_COMMIT_REPLY, None),
+}
+"""Message code: name, request, reply, entry of the reply's list (None: no list, or a list of another shape)."""
