@@ -43,12 +43,13 @@ class ImageError(ValueError):
 
 
 class Image:
-    """A parsed image: `header`, `channels`, `conditions`, `registers`, `terms` and `tables` as tuples in field order.
+    """A parsed image of `data`: `header`, `channels`, `conditions`, `registers`, `terms` and `tables` as tuples in field order.
 
     A table is `(kind, data)`, data a memoryview. Raises ImageError.
     """
 
     def __init__(self, data):
+        self.data = data
         view = memoryview(data)
         if len(view) < HEADER.size or bytes(view[:4]) != MAGIC:
             raise ImageError("not a profile image")
@@ -82,8 +83,8 @@ class Image:
         self.fingerprint = hashlib.sha256(data).digest()
 
     def _check(self):
-        if not self.channels or not 1 <= self.interval <= 3600:
-            raise ImageError("profile image has no channel, or an interval out of 1..3600 s")
+        if not self.channels or not 1 <= self.interval <= 3600 or 86400 % self.interval:
+            raise ImageError("profile image has no channel, or an interval that is not 1..3600 s or does not divide a day")
         channels = len(self.channels)
         for headline in self.header[9:12]:
             if headline != NO_REGISTER and headline >= channels + len(self.registers):

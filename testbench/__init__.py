@@ -1,0 +1,1 @@
+"""Rigs, references, conformance suites and reports: what proves a meter right, or wrong."""

@@ -1,0 +1,123 @@
+"""Board `unix`: a meter in a MicroPython process. Its link is a pseudo-terminal; its time and counts come from outside.
+
+    micropython firmware/boards/unix.py CONFIG.json
+
+The bench writes 8-byte commands to standard input: `op u8, index u8, zero u16, value u32`, little-endian:
+    A  advance the clock by `value` ms      P  `value` pulses on channel `index`      S  answer `value` on standard output
+Counts belong to the moment at which they arrive. Power off is the end of the process. Standard input and the link, an
+inherited file descriptor, do not block: MicroPython's `read(n)` otherwise waits for n bytes.
+"""
+
+import io
+import json
+import select
+import struct
+import sys
+
+COMMAND = "<BBHI"
+COMMAND_SIZE = 8
+ADVANCE, PULSES, SYNC = b"APS"
+READ_SIZE = 4096
+
+
+class BenchPulses:
+    """A pulse input whose pulses the bench sends."""
+
+    def __init__(self):
+        self.waiting = 0
+
+    def take(self, counts, at):
+        """Add the pulses since the last call to the two limbs at `counts[at]`."""
+        count = self.waiting
+        if count:
+            self.waiting = 0
+            counts[at] = count & 0xFFFF
+            counts[at + 1] = count >> 16
+
+
+class Bench:
+    """Virtual time and stimulus."""
+
+    def __init__(self, channels, source, sink):
+        self.now_ms = 0
+        self.inputs = [BenchPulses() for _ in range(channels)]
+        self._source = source
+        self._sink = sink
+        self._rest = b""
+
+    def ticks_ms(self):
+        return self.now_ms
+
+    def serve(self, meter):
+        """Take in what the bench has sent; False at its end."""
+        data = self._source.read(READ_SIZE)
+        if not data:
+            return False
+        data = self._rest + data
+        end = len(data) - len(data) % COMMAND_SIZE
+        self._rest = data[end:]
+        for at in range(0, end, COMMAND_SIZE):
+            op, index, _, value = struct.unpack_from(COMMAND, data, at)
+            if op == ADVANCE:
+                meter.sample()
+                self.now_ms += value
+            elif op == PULSES:
+                self.inputs[index].waiting += value
+                if self.inputs[index].waiting > 0x3FFFFFFF:
+                    meter.sample()
+            elif op == SYNC:
+                meter.sample()
+                self._sink.write(struct.pack("<I", value))
+        return True
+
+
+def write_all(stream, data):
+    """Write all of `data` to a stream that does not block."""
+    poll = select.poll()
+    poll.register(stream, select.POLLOUT)
+    at = 0
+    while at < len(data):
+        poll.poll()
+        at += stream.write(data[at:]) or 0
+
+
+def main(path):
+    with open(path) as file:
+        config = json.load(file)
+    sys.path.insert(0, config["root"])
+    from firmware.clock import Clock
+    from firmware.identity import identity, software_digest
+    from firmware.link import Server
+    from firmware.meter import Meter
+    from firmware.service import MeterService
+    from protocol.image import Image
+
+    with open(config["profile"], "rb") as file:
+        image = Image(file.read())
+    source = io.open(0, "rb", buffering=0)
+    sink = io.open(1, "wb", buffering=0)
+    link = io.open(config["link"], "r+b", buffering=0)
+    bench = Bench(len(image.channels), source, sink)
+    clock = Clock(bench.ticks_ms, lambda later, sooner: later - sooner)
+    if "time" in config:
+        clock.set(config["time"])
+    meter = Meter(image, clock, bench.inputs, identity(config["serial"], "unix", software_digest(config["root"])))
+    service = MeterService(meter)
+    server = Server(config["address"], service.table())
+    service.server = server
+
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    poll.register(link, select.POLLIN)
+    sink.write(b"UP\r\n")
+    while True:
+        for stream, events in poll.poll():
+            if stream is source:
+                if not bench.serve(meter):
+                    return
+            elif events & select.POLLIN:
+                for reply in server.feed(link.read(READ_SIZE)):
+                    write_all(link, reply)
+
+
+main(sys.argv[1])

@@ -1,0 +1,58 @@
+"""The server: bytes in, one reply per good request out. Everything it refuses is counted; nothing it gets can stop it."""
+
+from protocol import frame
+from protocol import status as codes
+from protocol.deframer import Deframer
+
+from .service import Refusal
+
+
+class Server:
+    """Answers at `address`. `services` maps a message code to `(request size or -1, handler)`.
+
+    A handler takes (body, out), both memoryviews, writes its reply to `out` and returns its size, or raises Refusal.
+    """
+
+    def __init__(self, address, services):
+        self.address = address
+        self.deframer = Deframer()
+        self.encoder = frame.Encoder()
+        self.other_address = 0
+        self.refused = 0
+        self._services = services
+
+    def feed(self, data):
+        """Yield the replies, memoryviews good until the next one, to the requests that end within `data`."""
+        for request in self.deframer.feed(data):
+            reply = self._answer(request)
+            if reply is not None:
+                yield reply
+
+    def _answer(self, request):
+        address = request[0]
+        control = request[1]
+        if address not in (self.address, frame.ADDRESS_ANY):
+            self.other_address += 1
+            return None
+        if control & frame.CONTROL_REPLY:
+            return None
+        out = self.encoder.body
+        answer = frame.CONTROL_REPLY
+        try:
+            if control & ~frame.CONTROL_MAC != frame.VERSION:
+                raise Refusal(codes.WRONG_VERSION, frame.VERSION)
+            size = self._serve(request[3], request[frame.HEADER_SIZE :], out)
+        except Refusal as refusal:
+            self.refused += 1
+            answer |= frame.CONTROL_REFUSED
+            size = refusal.pack_into(out)
+        return self.encoder.finish(self.address, answer, request[2], request[3], size)
+
+    def _serve(self, message, body, out):
+        service = self._services.get(message)
+        if service is None:
+            raise Refusal(codes.UNKNOWN_MESSAGE, message)
+        expected, handler = service
+        if expected >= 0 and len(body) != expected:
+            raise Refusal(codes.WRONG_LENGTH, expected)
+        return handler(body, out)

@@ -1,0 +1,13 @@
+"""The compiled twins where the port has a native emitter, the plain ones elsewhere. Import the functions from here."""
+
+from protocol import frame
+
+try:
+    from .kernel_viper import accumulate, scale, stuff, unstuff
+
+    frame.stuff = stuff
+    frame.unstuff = unstuff
+except (SyntaxError, ImportError, ValueError):  # no emitter; or .mpy files for another architecture
+    from .kernel import accumulate, scale
+
+__all__ = ("accumulate", "scale")

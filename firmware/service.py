@@ -1,0 +1,164 @@
+"""What a meter answers: one handler a message of `protocol.messages`."""
+
+from micropython import const
+from protocol import frame, messages, records
+from protocol import status as codes
+from protocol.registers import NO_REGISTER
+
+from .integrator import ACCUMULATOR_LIMBS, INDEX_LIMBS
+
+_U48_NONE = const(0xFFFFFFFFFFFF)
+_U64_NONE = const(0xFFFFFFFFFFFFFFFF)
+
+
+class Refusal(Exception):
+    """The request is refused with a code of `protocol.status` and a detail."""
+
+    def __init__(self, code, detail=0):
+        self.code = code
+        self.detail = detail
+
+    def pack_into(self, out):
+        """Write the refusal's body; returns its size."""
+        return messages.REFUSAL.pack_into(out, 0, self.code, self.detail)
+
+
+class MeterService:
+    """Reading: open to everybody, changes nothing (but the clock)."""
+
+    def __init__(self, meter):
+        self._meter = meter
+        self.server = None
+
+    def table(self):
+        """`{message: (request size, handler)}` for `link.Server`."""
+        handlers = (
+            (messages.IDENTIFY, self.identify),
+            (messages.READING, self.reading),
+            (messages.REGISTERS, self.registers),
+            (messages.RECORDS, self.records),
+            (messages.CLOCK_GET, self.clock_get),
+            (messages.CLOCK_SET, self.clock_set),
+            (messages.STATUS, self.status),
+            (messages.BLOB_READ, self.blob_read),
+        )
+        return {message: (messages.CATALOGUE[message][1].size, handler) for message, handler in handlers}
+
+    def identify(self, body, out):
+        meter = self._meter
+        image = meter.image
+        shape = meter.records.shape
+        values = (frame.VERSION,) + meter.identity + (image.fingerprint,) + shape + (image.interval,)
+        return messages.IDENTITY.pack_into(out, 0, *values)
+
+    def reading(self, body, out):
+        meter = self._meter
+        meter.sample()
+        volume, energy, emissions = (self._whole(number) for number in meter.image.header[9:12])
+        return messages.READING_REPLY.pack_into(
+            out,
+            0,
+            meter.clock.time(),
+            meter.status,
+            _U48_NONE if volume is None else volume & _U48_NONE,
+            _U48_NONE if energy is None else energy & _U48_NONE,
+            _U64_NONE if emissions is None else emissions,
+        )
+
+    def registers(self, body, out):
+        meter = self._meter
+        meter.sample()
+        image = meter.image
+        channels = len(image.channels)
+        count = channels + len(image.registers)
+        tag = image.fingerprint[: records.TAG_SIZE]
+        at = messages.REGISTERS_REPLY.pack_into(out, 0, meter.clock.time(), meter.status, tag, count)
+        entry = messages.REGISTER_ENTRY
+        for number in range(count):
+            if number < channels:
+                quantity, direction, unit, exponent, mantissa, _ = image.channels[number]
+                value = bytes(8) + bytes(self._raw(number))
+            else:
+                quantity, direction, unit, exponent = image.registers[number - channels]
+                mantissa = 1
+                value = bytes(self._raw(number))
+            at = entry.pack_into(out, at, number, quantity, direction, unit, exponent, mantissa, value)
+        return at
+
+    def records(self, body, out):
+        first, count = messages.RECORDS_REQUEST.unpack_from(body)
+        writer = self._meter.records
+        ring = writer.ring
+        self._meter.sample()
+        if not ring.oldest <= first < ring.next:
+            raise Refusal(codes.NOT_FOUND, ring.next if first >= ring.next else ring.oldest)
+        head = messages.RECORDS_REPLY.size
+        count = min(count, ring.next - first, (len(out) - head) // ring.size)
+        if not count:
+            raise Refusal(codes.BAD_VALUE, count)
+        at = head
+        for sequence in range(first, first + count):
+            ring.read_into(sequence, out[at : at + ring.size])
+            at += ring.size
+        messages.RECORDS_REPLY.pack_into(out, 0, first, ring.oldest, ring.next, count, *writer.shape)
+        return at
+
+    def clock_get(self, body, out):
+        clock = self._meter.clock
+        clock.tick()
+        return messages.CLOCK.pack_into(out, 0, clock.time(), clock.millisecond, clock.valid)
+
+    def clock_set(self, body, out):
+        (time,) = messages.CLOCK_SET_REQUEST.unpack_from(body)
+        self._meter.set_clock(time)
+        return self.clock_get(body, out)
+
+    def status(self, body, out):
+        meter = self._meter
+        meter.sample()
+        server = self.server
+        refused = server.deframer.refused
+        return messages.STATUS_REPLY.pack_into(
+            out,
+            0,
+            meter.clock.time(),
+            meter.status,
+            meter.clock.uptime,
+            0,
+            server.deframer.good,
+            refused["short"],
+            refused["oversize"],
+            refused["stuffing"],
+            refused["crc"],
+            server.refused,
+            server.other_address,
+            meter.records.ring.next,
+            0,
+        )
+
+    def blob_read(self, body, out):
+        kind, tag, offset, size = messages.BLOB_READ_REQUEST.unpack_from(body)
+        image = self._meter.image
+        if kind != messages.PROFILE or tag not in (bytes(records.TAG_SIZE), image.fingerprint[: records.TAG_SIZE]):
+            raise Refusal(codes.NOT_FOUND, kind)
+        data = image.data
+        if offset > len(data):
+            raise Refusal(codes.BAD_VALUE, len(data))
+        at = messages.BLOB_READ_REPLY.pack_into(out, 0, len(data), offset)
+        size = min(size, len(data) - offset, len(out) - at)
+        out[at : at + size] = data[offset : offset + size]
+        return at + size
+
+    def _raw(self, number):
+        integrator = self._meter.integrator
+        channels = integrator.channels
+        if number < channels:
+            at = 2 * INDEX_LIMBS * number
+            return memoryview(integrator.bytes)[at : at + 2 * INDEX_LIMBS]
+        at = 2 * (integrator.accumulators_at + ACCUMULATOR_LIMBS * (number - channels))
+        return memoryview(integrator.bytes)[at : at + 2 * ACCUMULATOR_LIMBS]
+
+    def _whole(self, number):
+        if number == NO_REGISTER:
+            return None
+        return int.from_bytes(bytes(self._raw(number))[-8:], "little")

@@ -1,0 +1,1 @@
+"""Emission profiles: from what a person writes to the image a meter runs."""
