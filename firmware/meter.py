@@ -1,6 +1,7 @@
 """The meter: samples its channels, closes intervals, answers for its registers. Knows no link and no board."""
 
 from micropython import const
+
 from protocol import records
 from protocol import status as flags
 

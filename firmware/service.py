@@ -1,6 +1,7 @@
 """What a meter answers: one handler a message of `protocol.messages`."""
 
 from micropython import const
+
 from protocol import frame, messages, records
 from protocol import status as codes
 from protocol.registers import NO_REGISTER

@@ -26,7 +26,7 @@ class Deframer:
         self._oversize = False
         self._on_refused = on_refused
         self.good = 0
-        self.refused = {reason: 0 for reason in REASONS}
+        self.refused = dict.fromkeys(REASONS, 0)
 
     def feed(self, data):
         """Yield the good frames that end within `data` (bytes)."""

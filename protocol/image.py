@@ -21,7 +21,7 @@ HEADER = Layout(
 )
 """`volume`, `energy` and `emissions` number the headline registers (indices first), 255 for none."""
 
-CHANNEL = Layout("quantity/u8 direction/u8 unit/u8 exponent/i8 mantissa/u32 limit/u32/quantum")
+CHANNEL = Layout("quantity/u8 direction/u8 unit/u8 exponent/i8 mantissa/u64 limit/u32/quantum")
 """A quantum is `mantissa * 10**exponent unit`; `limit` is the most quanta of one interval at the highest rate."""
 
 CONDITION = Layout("quantity/u8 unit/u8 exponent/i8 source/u8 low/u32 high/u32 fallback/u32")
@@ -84,7 +84,9 @@ class Image:
 
     def _check(self):
         if not self.channels or not 1 <= self.interval <= 3600 or 86400 % self.interval:
-            raise ImageError("profile image has no channel, or an interval that is not 1..3600 s or does not divide a day")
+            raise ImageError(
+                "profile image has no channel, or an interval that is not 1..3600 s or does not divide a day"
+            )
         channels = len(self.channels)
         for headline in self.header[9:12]:
             if headline != NO_REGISTER and headline >= channels + len(self.registers):

@@ -3,8 +3,8 @@
     Layout("time/u32/s status/u16 volume/u48/register")
 
 Each field is `name/type` or `name/type/unit`. Types: `u8 i8 u16 i16 u32 i32 u48 u64`, `bN` for N raw bytes, and `fx128`
-for an accumulator (`protocol.registers`), 16 raw bytes to the device. All are little-endian and unaligned. The device packs with `struct`; the host derives its `construct` description and
-its NumPy dtype from the same text (`hostlink.tables`).
+for an accumulator (`protocol.registers`), 16 raw bytes to the device. All are little-endian and unaligned. The device packs with
+`struct`; the host derives its `construct` description and its NumPy dtype from the same text (`hostlink.tables`).
 """
 
 import struct
@@ -31,10 +31,11 @@ class Layout:
     def pack_into(self, buffer, at, *values):
         """Write `values` at `buffer[at:]`; returns the offset behind them."""
         if self._wide:
-            values = list(values)
+            split = list(values)
             for field in reversed(self._wide):
-                value = values[field]
-                values[field : field + 1] = [value & 0xFFFFFFFF, value >> 32]
+                value = split[field]
+                split[field : field + 1] = [value & 0xFFFFFFFF, value >> 32]
+            values = tuple(split)
         struct.pack_into(self.code, buffer, at, *values)
         return at + self.size
 
@@ -48,8 +49,8 @@ class Layout:
         """The field values at `buffer[at:]` as a tuple."""
         values = struct.unpack_from(self.code, buffer, at)
         if self._wide:
-            values = list(values)
+            joined = list(values)
             for field in self._wide:
-                values[field : field + 2] = [values[field] | values[field + 1] << 32]
-            values = tuple(values)
+                joined[field : field + 2] = [joined[field] | joined[field + 1] << 32]
+            values = tuple(joined)
         return values

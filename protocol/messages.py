@@ -32,7 +32,7 @@ IDENTITY = Layout(
 READING_REPLY = Layout("time/u32/s status/u16 volume/u48 energy/u48 emissions/u64")
 """One reading, short: the whole units of the profile's three headline registers; all ones where it has none."""
 
-REGISTER_ENTRY = Layout("number/u8 quantity/u8 direction/u8 unit/u8 exponent/i8 mantissa/u32 value/fx128")
+REGISTER_ENTRY = Layout("number/u8 quantity/u8 direction/u8 unit/u8 exponent/i8 mantissa/u64 value/fx128")
 REGISTERS_REPLY = Layout("time/u32/s status/u16 profile/b8 count/u8")
 """Channel indices first, then accumulators, numbered through. An index has no fraction."""
 

@@ -1,0 +1,1 @@
+"""Subcommands of `tonne` that need the test bench."""

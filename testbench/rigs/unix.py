@@ -1,0 +1,160 @@
+"""Rig `unix`: the firmware in a real MicroPython process, its link a pseudo-terminal, its time and pulses from here."""
+
+import contextlib
+import json
+import os
+import pty
+import select
+import struct
+import subprocess
+import tempfile
+import threading
+import tty
+from pathlib import Path
+
+from hostlink.errors import TonneError
+from testbench.micropython import device_root, interpreter
+
+COMMAND = struct.Struct("<BBHI")
+"""The bench's commands, as `firmware/boards/unix.py` takes them."""
+HEAP = "2m"
+ADVANCE_LIMIT = 0xFFFFFFFF
+ANSWER_SECONDS = 60.0
+
+
+class RigError(TonneError):
+    """The device under test did not start, or ended by itself."""
+
+    exit_code = 3
+
+
+class UnixRig:
+    """A meter as a process. Use as a context manager, or `power.on()` and `close()`.
+
+    `url` stays the same over power cuts. `time` is UNIX seconds at first power-up, None for a clock that is not set.
+    """
+
+    def __init__(
+        self, profile: bytes, *, serial: str = "TONNE-0001", address: int = 1, time: int | None = None, heap: str = HEAP
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="tonne-rig-")
+        self.folder = Path(self._folder.name)
+        self.root = device_root()
+        self._master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.url = os.ttyname(self._slave)
+        (self.folder / "profile.bin").write_bytes(profile)
+        self._config = {
+            "address": address,
+            "link": self._master,
+            "profile": str(self.folder / "profile.bin"),
+            "root": str(self.root),
+            "serial": serial,
+        }
+        if time is not None:
+            self._config["time"] = time
+        self._heap = heap
+        self._process: subprocess.Popen[bytes] | None = None
+        self._commands = bytearray()
+        self._lock = threading.RLock()
+        self._token = 0
+        self.power = self.stimulus = self.clock = self
+
+    def __enter__(self) -> "UnixRig":
+        self.on()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def on(self) -> None:
+        """Start the process and wait until it serves. Raises RigError."""
+        config = self.folder / "config.json"
+        config.write_text(json.dumps(self._config))
+        read_end, self._stdin = os.pipe()
+        os.set_blocking(read_end, False)
+        program = self.root / "firmware/boards/unix.py"
+        self._errors = (self.folder / "stderr.txt").open("wb")
+        self._process = subprocess.Popen(
+            [interpreter(), "-X", f"heapsize={self._heap}", str(program), str(config)],
+            stdin=read_end,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            pass_fds=[self._master],
+            bufsize=0,
+        )
+        os.close(read_end)
+        self._expect(b"UP\r\n")
+
+    def off(self) -> None:
+        """Kill the process: power is gone between two instructions."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        os.close(self._stdin)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._errors.close()
+        self._process = None
+        self._commands.clear()
+
+    def close(self) -> None:
+        """Power off and remove every trace."""
+        self.off()
+        for end in (self._master, self._slave):
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._folder.cleanup()
+
+    def pulses(self, channel: int, count: int) -> None:
+        """`count` quanta on `channel` at this moment of the meter's time."""
+        self._send(b"P"[0], channel, count)
+
+    def advance(self, milliseconds: int) -> None:
+        """Let the meter's time pass."""
+        while milliseconds > ADVANCE_LIMIT:
+            self._send(b"A"[0], 0, ADVANCE_LIMIT)
+            milliseconds -= ADVANCE_LIMIT
+        self._send(b"A"[0], 0, milliseconds)
+
+    def settle(self) -> None:
+        """Return when the meter has taken in everything sent so far. Raises RigError if it ended."""
+        with self._lock:
+            self._token = (self._token + 1) & 0xFFFFFFFF
+            self._send(b"S"[0], 0, self._token)
+            self._flush()
+            self._expect(struct.pack("<I", self._token))
+
+    def _send(self, op: int, index: int, value: int) -> None:
+        with self._lock:
+            self._commands += COMMAND.pack(op, index, 0, value)
+            if len(self._commands) >= 1 << 16:
+                self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._commands:
+                written = os.write(self._stdin, self._commands)
+                del self._commands[:written]
+        except BrokenPipeError:
+            raise self._ended() from None
+
+    def _expect(self, answer: bytes) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        got = b""
+        while len(got) < len(answer):
+            ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_SECONDS)
+            data = self._process.stdout.read(len(answer) - len(got)) if ready else b""
+            if not data:
+                raise self._ended()
+            got += data
+        if got != answer:
+            raise RigError(f"expected {answer!r} from the meter's bench port, got {got!r}")
+
+    def _ended(self) -> RigError:
+        self._errors.flush()
+        said = (self.folder / "stderr.txt").read_text(errors="replace").strip().splitlines()
+        last = said[-1] if said else "nothing on standard error"
+        return RigError(f"the meter's process does not answer: {last}")
