@@ -103,6 +103,7 @@ def _plot(result: Result, path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
+    import matplotlib.dates
     import matplotlib.pyplot as plt
     import numpy as np
 
@@ -125,6 +126,9 @@ def _plot(result: Result, path: Path) -> None:
     bottom.set_ylabel("difference / mg")
     bottom.legend()
     bottom.grid(alpha=0.3)
+    locator = mpl.dates.AutoDateLocator()
+    bottom.xaxis.set_major_locator(locator)
+    bottom.xaxis.set_major_formatter(mpl.dates.ConciseDateFormatter(locator))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
