@@ -10,6 +10,7 @@ from array import array
 import uctypes
 
 from protocol.image import NO_FACTOR, ImageError
+from protocol.registers import NO_REGISTER
 
 from . import native
 from .kernel import FACTOR_AT, FACTOR_LIMBS, ROW
@@ -22,7 +23,7 @@ INCREMENT_LIMBS = 2
 class Integrator:
     """Adds counts to registers. Write a channel's count into `counts[2 * n : 2 * n + 2]`, then `add()`."""
 
-    def __init__(self, image):
+    def __init__(self, image, conditions):
         channels = len(image.channels)
         self.channels = channels
         self.accumulators_at = INDEX_LIMBS * channels
@@ -38,13 +39,37 @@ class Integrator:
             self._set_row(row, INDEX_LIMBS * n, INDEX_LIMBS, n, 1)
             self._set_row(row + 1, self.increments_at + INCREMENT_LIMBS * n, INCREMENT_LIMBS, n, 1)
             row += 2
-        for channel, register, _, shift, constant, *factors in image.terms:
-            if factors[0] != NO_FACTOR:
-                raise ImageError("this firmware runs constant terms only")
+        self._live = []
+        for channel, register, error_register, shift, constant, *factors in image.terms:
             skip = 2 * shift
+            width = ACCUMULATOR_LIMBS - skip
             at = self.accumulators_at + ACCUMULATOR_LIMBS * register + skip
-            self._set_row(row, at, ACCUMULATOR_LIMBS - skip, channel, constant)
+            numbers = tuple(conditions.number(factor) for factor in factors if factor != NO_FACTOR)
+            highest = constant
+            for factor in factors:
+                if factor != NO_FACTOR:
+                    highest *= image.highest(factor)
+            self._set_row(row, at, width, channel, highest)
+            if numbers:
+                twin = at if error_register == NO_REGISTER else at + ACCUMULATOR_LIMBS * (error_register - register)
+                words = array("H", [constant >> 16 * n & 0xFFFF for n in range(FACTOR_LIMBS)])
+                self._live.append((ROW * row, at, twin, words, numbers))
             row += 1
+
+    def fold(self, conditions):
+        """Put the present values of the conditions and tables into the plan; nothing is allocated."""
+        plan = self.plan
+        values = conditions.values
+        wrong = conditions.wrong
+        for base, at, twin, words, numbers in self._live:
+            for n in range(FACTOR_LIMBS):
+                plan[base + FACTOR_AT + n] = words[n]
+            error = 0
+            for number in numbers:
+                value = values[number]
+                error |= wrong[number]
+                native.scale(plan, base + FACTOR_AT, value & 0xFFFF, value >> 16)
+            plan[base] = twin if error else at
 
     def _set_row(self, row, at, width, channel, constant):
         plan = self.plan
@@ -53,26 +78,18 @@ class Integrator:
         plan[base + 1] = width
         plan[base + 2] = channel
         limbs = 0
-        while constant:
+        while constant and limbs < FACTOR_LIMBS:
             plan[base + FACTOR_AT + limbs] = constant & 0xFFFF
             constant >>= 16
             limbs += 1
-        if limbs > FACTOR_LIMBS or (limbs > 1 and limbs + 1 > width):
+        if constant or (limbs > 1 and limbs + 1 > width):
             raise ImageError("profile image has a constant too large for its register")
         plan[base + 3] = limbs
 
     def add(self):
-        """Add `counts` to everything they feed and clear them. Returns False if an accumulator overflowed: it is full."""
+        """Add `counts` to everything they feed and clear them. Returns False if an accumulator is full."""
         failed = native.accumulate(self.state, self.plan, self.counts, self.rows)
         counts = self.counts
         for n in range(2 * self.channels):
             counts[n] = 0
-        if failed:
-            self._saturate(failed - 1)
-            return False
-        return True
-
-    def _saturate(self, row):
-        at = self.plan[ROW * row]
-        for limb in range(at, at + self.plan[ROW * row + 1]):
-            self.state[limb] = 0xFFFF
+        return not failed

@@ -1,6 +1,6 @@
 """The arithmetic of the meter, in 16-bit limbs held in `array('H')`, lowest first. Plain twin of `kernel_viper`.
 
-Everything is exact, modulo the width of the accumulator; a carry out of it is reported, never dropped. No step here
+Everything is exact; an accumulator that would pass its width is filled with ones, stays so, and is reported. No step here
 makes a number above 2**32 - 1; on a 32-bit port the plain twin leaves the heap alone only below 2**30.
 
 A plan row says what one channel adds to one accumulator: ROW halfwords
@@ -40,6 +40,8 @@ def accumulate(state, plan, counts, rows):
                     at += 1
                 if carry:
                     failed = row + 1
+                    for at in range(start, end):
+                        state[at] = 0xFFFF
     return failed
 
 

@@ -30,6 +30,9 @@ def accumulate(state: ptr16, plan: ptr16, counts: ptr16, rows: int) -> int:
                 while carry:
                     if at == end:
                         failed = row
+                        while at > start:
+                            at -= 1
+                            state[at] = 0xFFFF
                         break
                     carry = uint(state[at]) + carry
                     state[at] = carry

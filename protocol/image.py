@@ -6,6 +6,7 @@ A term adds `constant * 2**(32 * shift) * count * factor0 * factor1 * factor2` t
 """
 
 import hashlib
+import struct
 
 from .layout import Layout
 from .registers import NO_REGISTER
@@ -36,6 +37,22 @@ TERM = Layout("channel/u8 register/u8 error_register/u8 shift/u8 constant/u64 fa
 """`register` and `error_register` count accumulators from 0; the latter takes over while an input of the term is in error."""
 
 TABLE = Layout("kind/u8 size/u16")
+
+TIME_OF_USE = 1
+TIME_OF_USE_HEAD = Layout("fallback/u32 slots/u8 rows/u8 holidays/u16")
+"""Then `slots` values u32; 48 row numbers u8, `[4 * month + kind of day]`, month from 0 and kind 0 Monday to Friday,
+1 Saturday, 2 Sunday, 3 holiday; `rows` times 24 slot numbers u8, one an hour; `holidays` day numbers u16 from 1970-01-01,
+ascending. Time is the profile's: UTC and `utc_offset`. `fallback` stands in while the clock is not valid."""
+
+SURFACE = 2
+SURFACE_HEAD = Layout("x/u8 y/u8 nx/u8 ny/u8 x0/u32 dx/u32 y0/u32 dy/u32 offset/u32")
+"""Over the conditions `x` and `y`: nodes at `x0 + i * dx`, `y0 + j * dy`, then `nx * ny` nodes u16 at `[i * ny + j]`.
+The value is `offset` and the bilinear of the nodes in eighths: `firmware.tables.Surface`, `hostlink.replay`."""
+SURFACE_FRACTION_BITS = 10
+SURFACE_EIGHTHS_BITS = 3
+
+SMALL = 1 << 30
+"""Every value of a factor is below this: a small integer on a 32-bit meter."""
 
 
 class ImageError(ValueError):
@@ -80,6 +97,7 @@ class Image:
         if at != len(view):
             raise ImageError("profile image has %d bytes too many" % (len(view) - at))
         self._check()
+        self._check_factors()
         self.fingerprint = hashlib.sha256(data).digest()
 
     def _check(self):
@@ -104,3 +122,47 @@ class Image:
                     factor < len(self.conditions) or 0 <= factor - TABLE_BASE < len(self.tables)
                 ):
                     raise ImageError("profile image has a term with a factor that it does not have")
+
+    def _check_factors(self):
+        for n, (_, _, _, _, low, high, fallback) in enumerate(self.conditions):
+            if not low <= fallback <= high < SMALL:
+                raise ImageError("profile image has condition %d with limits that are not low <= fallback <= high" % n)
+        for n, (kind, data) in enumerate(self.tables):
+            if not (self._is_time_of_use(data) if kind == TIME_OF_USE else kind == SURFACE and self._is_surface(data)):
+                raise ImageError("profile image has table %d that this firmware cannot read" % n)
+
+    def _is_time_of_use(self, data):
+        if len(data) < TIME_OF_USE_HEAD.size or 3600 % self.interval or self.header[16] * 60 % self.interval:
+            return False
+        fallback, slots, rows, holidays = TIME_OF_USE_HEAD.unpack_from(data)
+        at = TIME_OF_USE_HEAD.size + 4 * slots
+        values = struct.unpack_from("<%dI" % slots, data, TIME_OF_USE_HEAD.size) if len(data) >= at else ()
+        return (
+            len(data) == at + 48 + 24 * rows + 2 * holidays
+            and 0 < slots
+            and max(fallback, *values) < SMALL
+            and max(data[at : at + 48]) < rows
+            and max(data[at + 48 : at + 48 + 24 * rows]) < slots
+        )
+
+    def _is_surface(self, data):
+        if len(data) < SURFACE_HEAD.size:
+            return False
+        x, y, nx, ny, x0, dx, y0, dy, offset = SURFACE_HEAD.unpack_from(data)
+        if len(data) != SURFACE_HEAD.size + 2 * nx * ny or max(x, y) >= len(self.conditions) or min(nx, ny) < 2:
+            return False
+        for condition, count, first, step in ((x, nx, x0, dx), (y, ny, y0, dy)):
+            low, high = self.conditions[condition][4:6]
+            if not (first <= low and high <= first + (count - 1) * step and 0 < step < 1 << 30 - SURFACE_FRACTION_BITS):
+                return False
+        return offset < SMALL - (1 << 16 + SURFACE_EIGHTHS_BITS)
+
+    def highest(self, factor):
+        """The highest value that a term's factor can take."""
+        if factor < TABLE_BASE:
+            return self.conditions[factor][5]
+        kind, data = self.tables[factor - TABLE_BASE]
+        if kind == SURFACE:
+            return SURFACE_HEAD.unpack_from(data)[8] + (0xFFFF << SURFACE_EIGHTHS_BITS)
+        fallback, slots, _, _ = TIME_OF_USE_HEAD.unpack_from(data)
+        return max(fallback, *struct.unpack_from("<%dI" % slots, data, TIME_OF_USE_HEAD.size))

@@ -16,7 +16,7 @@ CONDITION_ERROR = 0x0020
 FALLBACK_FACTOR = 0x0040
 """No dated intensity was at hand: the profile's fallback was used."""
 PROFILE_CHANGED = 0x0080
-"""The interval was closed early because another profile took over."""
+"""Another profile took over at the end of this interval."""
 COUNTER_JUMP = 0x0100
 """An external counter was reset or jumped; nothing was guessed."""
 TAMPER = 0x0200
