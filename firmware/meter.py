@@ -90,6 +90,13 @@ class Meter:
         self.conditions.intensities[n] = intensities
         return self._day * DAY + self._end
 
+    def holder(self, sequence):
+        """The record writer that holds record `sequence`, or the nearest later one."""
+        for writer in self.archives:
+            if sequence < writer.ring.next:
+                return writer
+        return self.records
+
     def _run(self, image, ring, head):
         self.image = image
         self.conditions = Conditions(image, self._inputs)

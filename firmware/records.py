@@ -8,17 +8,17 @@ from .integrator import ACCUMULATOR_LIMBS, INCREMENT_LIMBS, INDEX_LIMBS
 class RamRing:
     """The newest `capacity` records of `size` bytes, in memory. Sequence numbers go up by one and never restart."""
 
-    def __init__(self, size, capacity):
+    def __init__(self, size, capacity, first=0):
         self.size = size
         self.capacity = capacity
         self._data = bytearray(size * capacity)
         self._view = memoryview(self._data)
-        self.next = 0
+        self._first = self.next = first
 
     @property
     def oldest(self):
         """Sequence number of the oldest record held; `next` when there is none."""
-        return max(0, self.next - self.capacity)
+        return max(self._first, self.next - self.capacity)
 
     def append(self, record):
         """Keep `record`, dropping the oldest when full."""

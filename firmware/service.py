@@ -41,7 +41,6 @@ class MeterService:
             (messages.CLOCK_GET, self.clock_get),
             (messages.CLOCK_SET, self.clock_set),
             (messages.STATUS, self.status),
-            (messages.BLOB_READ, self.blob_read),
         )
         return {message: (messages.CATALOGUE[message][1].size, handler) for message, handler in handlers}
 
@@ -88,11 +87,14 @@ class MeterService:
 
     def records(self, body, out):
         first, count = messages.RECORDS_REQUEST.unpack_from(body)
-        writer = self._meter.records
+        meter = self._meter
+        meter.sample()
+        writer = meter.holder(first)
         ring = writer.ring
-        self._meter.sample()
+        oldest = meter.holder(0).ring.oldest
+        newest = meter.records.ring.next
         if not ring.oldest <= first < ring.next:
-            raise Refusal(codes.NOT_FOUND, ring.next if first >= ring.next else ring.oldest)
+            raise Refusal(codes.NOT_FOUND, newest if first >= newest else ring.oldest)
         head = messages.RECORDS_REPLY.size
         count = min(count, ring.next - first, (len(out) - head) // ring.size)
         if not count:
@@ -101,7 +103,7 @@ class MeterService:
         for sequence in range(first, first + count):
             ring.read_into(sequence, out[at : at + ring.size])
             at += ring.size
-        messages.RECORDS_REPLY.pack_into(out, 0, first, ring.oldest, ring.next, count, *writer.shape)
+        messages.RECORDS_REPLY.pack_into(out, 0, first, oldest, newest, count, *writer.shape)
         return at
 
     def clock_get(self, body, out):
@@ -136,19 +138,6 @@ class MeterService:
             meter.records.ring.next,
             0,
         )
-
-    def blob_read(self, body, out):
-        kind, tag, offset, size = messages.BLOB_READ_REQUEST.unpack_from(body)
-        image = self._meter.image
-        if kind != messages.PROFILE or tag not in (bytes(records.TAG_SIZE), image.fingerprint[: records.TAG_SIZE]):
-            raise Refusal(codes.NOT_FOUND, kind)
-        data = image.data
-        if offset > len(data):
-            raise Refusal(codes.BAD_VALUE, len(data))
-        at = messages.BLOB_READ_REPLY.pack_into(out, 0, len(data), offset)
-        size = min(size, len(data) - offset, len(out) - at)
-        out[at : at + size] = data[offset : offset + size]
-        return at + size
 
     def _raw(self, number):
         integrator = self._meter.integrator

@@ -24,13 +24,13 @@ class TimeOfUse:
 
     def __init__(self, data, utc_offset):
         self._offset = 60 * utc_offset
-        self.fallback, slots, rows, _ = TIME_OF_USE_HEAD.unpack_from(data)
+        self.fallback, slots, rows, holidays = TIME_OF_USE_HEAD.unpack_from(data)
         at = TIME_OF_USE_HEAD.size
         self._values = struct.unpack_from("<%dI" % slots, data, at)
         at += 4 * slots
         self._rows = data[at : at + 48]
         self._hours = data[at + 48 : at + 48 + 24 * rows]
-        self._holidays = array("H", bytes(data[at + 48 + 24 * rows :]))
+        self._holidays = struct.unpack_from("<%dH" % holidays, data, at + 48 + 24 * rows)
 
     def at(self, day, second):
         """The value that holds at `second` of `day`, UTC."""

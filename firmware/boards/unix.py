@@ -4,6 +4,7 @@
 
 The bench writes 8-byte commands to standard input: `op u8, index u8, zero u16, value u32`, little-endian:
     A  advance the clock by `value` ms      P  `value` pulses on channel `index`      S  answer `value` on standard output
+    C  input `index` of a condition measures `value` from now on, 0xFFFFFFFF: it is missing
 Counts belong to the moment at which they arrive. Power off is the end of the process. Standard input and the link, an
 inherited file descriptor, do not block: MicroPython's `read(n)` otherwise waits for n bytes.
 """
@@ -16,7 +17,9 @@ import sys
 
 COMMAND = "<BBHI"
 COMMAND_SIZE = 8
-ADVANCE, PULSES, SYNC = b"APS"
+ADVANCE, PULSES, SYNC, CONDITION = b"APSC"
+INPUTS = 8
+MISSING = 0xFFFFFFFF
 READ_SIZE = 4096
 
 
@@ -35,12 +38,19 @@ class BenchPulses:
             counts[at + 1] = count >> 16
 
 
+class BenchInput:
+    """A measured condition that the bench sets."""
+
+    value = -1
+
+
 class Bench:
     """Virtual time and stimulus."""
 
     def __init__(self, channels, source, sink):
         self.now_ms = 0
         self.inputs = [BenchPulses() for _ in range(channels)]
+        self.conditions = [BenchInput() for _ in range(INPUTS)]
         self._source = source
         self._sink = sink
         self._rest = b""
@@ -65,6 +75,9 @@ class Bench:
                 self.inputs[index].waiting += value
                 if self.inputs[index].waiting > 0x3FFFFFFF:
                     meter.sample()
+            elif op == CONDITION:
+                meter.sample()
+                self.conditions[index].value = -1 if value == MISSING else value
             elif op == SYNC:
                 meter.sample()
                 self._sink.write(struct.pack("<I", value))
@@ -85,6 +98,7 @@ def main(path):
     with open(path) as file:
         config = json.load(file)
     sys.path.insert(0, config["root"])
+    from firmware.blobs import BlobService, RamBlobs
     from firmware.clock import Clock
     from firmware.identity import identity, software_digest
     from firmware.link import Server
@@ -101,9 +115,12 @@ def main(path):
     clock = Clock(bench.ticks_ms, lambda later, sooner: later - sooner)
     if "time" in config:
         clock.set(config["time"])
-    meter = Meter(image, clock, bench.inputs, identity(config["serial"], "unix", software_digest(config["root"])))
+    who = identity(config["serial"], "unix", software_digest(config["root"]))
+    meter = Meter(image, clock, bench.inputs, who, bench.conditions)
     service = MeterService(meter)
-    server = Server(config["address"], service.table())
+    handlers = service.table()
+    handlers.update(BlobService(meter, RamBlobs()).table())
+    server = Server(config["address"], handlers)
     service.server = server
 
     poll = select.poll()

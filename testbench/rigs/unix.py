@@ -112,6 +112,10 @@ class UnixRig:
         """`count` quanta on `channel` at this moment of the meter's time."""
         self._send(b"P"[0], channel, count)
 
+    def condition(self, source: int, value: int | None) -> None:
+        """Input `source` of a condition measures `value` (raw) from this moment on; None: it is missing."""
+        self._send(b"C"[0], source, 0xFFFFFFFF if value is None else value)
+
     def advance(self, milliseconds: int) -> None:
         """Let the meter's time pass."""
         while milliseconds > ADVANCE_LIMIT:
