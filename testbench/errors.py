@@ -6,8 +6,10 @@ TestbenchError
 └── DeviceError         code on the device raised; the message is its traceback
 """
 
+from hostlink.errors import TonneError
 
-class TestbenchError(Exception):
+
+class TestbenchError(TonneError):
     """Root of all errors raised by this package; its message is for the person at the bench."""
 
     __test__ = False  # not a test class, whatever pytest reads into the name

@@ -31,6 +31,9 @@ _OVERRUN = 1 << 11
 _FIFO = 32
 _LEVELS = (4, 8, 16, 24, 28)  # bytes, by IFLS select
 _TIMEOUT_BITS = 32
+_CLK_SYS_HZ = 125_000_000
+_CLK_PERI_CTRL = 0x48  # datasheet 2.15.7: AUXSRC
+_CLK_PERI_HZ = {2: 48_000_000, 4: 12_000_000}  # USB PLL (MicroPython's choice), crystal; else clk_sys
 
 _BUSY_S = {CMD_PAGE_PROGRAM: 0.4e-3, CMD_SECTOR_ERASE: 45e-3, CMD_BLOCK_ERASE: 150e-3}  # typical
 _EXTENT = {CMD_PAGE_PROGRAM: 256, CMD_SECTOR_ERASE: 4096, CMD_BLOCK_ERASE: 65536}
@@ -67,7 +70,8 @@ class Pl011(RPUART):
     @property
     def bit_ns(self) -> float:
         """Length of a bit on the wire; 0 before firmware has set a rate."""
-        return self.baud_divider * 16 * 1e9 / self.rp2040.clk_peri
+        source = self.rp2040.clocks.read_uint32(_CLK_PERI_CTRL) >> 5 & 7
+        return self.baud_divider * 16 * 1e9 / _CLK_PERI_HZ.get(source, _CLK_SYS_HZ)
 
     @property
     def byte_ns(self) -> float:
@@ -181,6 +185,8 @@ class NorFlash(RPSSI):
         self._busy_from = self._busy_until = 0.0
         self._at = 0
         self._before = b""
+        self.on_write: Callable[[float], None] | None = None
+        """Told at the beginning of each erase and program how long it takes, in ns."""
 
     @property
     def busy(self) -> bool:
@@ -213,6 +219,8 @@ class NorFlash(RPSSI):
             self._before = bytes(self.rp2040.flash[self._at : self._at + _EXTENT[opcode]])
             self._busy_from = self.rp2040.clock.nanos
             self._busy_until = self._busy_from + _BUSY_S[opcode] * 1e9
+            if self.on_write:
+                self.on_write(_BUSY_S[opcode] * 1e9)
         super()._apply_command()
 
 

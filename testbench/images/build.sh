@@ -68,7 +68,7 @@ mps2() {
   local dir=$1 manifest=$2 out=$3
   # The heap of the Pico's image (its `gc.mem_alloc() + gc.mem_free()`), so that what fits here fits there.
   make -C "$dir/src/micropython/ports/qemu" BOARD=MPS2_AN385 BUILD="$dir/mps2" FROZEN_MANIFEST="$manifest" \
-    MICROPY_HEAP_SIZE=233024 -j"$(nproc)"
+    MICROPY_HEAP_SIZE=251968 -j"$(nproc)"
   cp "$dir/mps2/firmware.elf" "$out"
 }
 

@@ -1,4 +1,4 @@
-"""Emulated targets for tests. Without an image their tests are skipped and one line says so; `CI=true` makes them fail."""
+"""Emulated targets for tests: skipped without an image, and one line says so; under `CI=true` that is a failure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from testbench.emulators.mps2 import Mps2
+from testbench.emulators.pico import Pico
+from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError, ImageUnavailable
 from testbench.images import mps2_image, pico_image
 
@@ -50,3 +52,12 @@ def mps2(request: pytest.FixtureRequest) -> Iterator[Mps2]:
     image = _need(request, _find_mps2)
     with Mps2([ROOT / "protocol", ROOT / "firmware"], image) as board:
         yield board
+
+
+@pytest.fixture
+def pico(pico_uf2: Path) -> Iterator[Pico]:
+    """A Pico with power and an empty filesystem."""
+    board = Pico(pico_uf2)
+    board.on()
+    yield board
+    board.off()
