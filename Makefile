@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint pico mps2 clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
@@ -14,6 +14,10 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# MicroPython images of the emulated targets, cached for this user.
+pico mps2: $(READY)
+	$(BIN)/python -m testbench.images $@
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,0 +1,1 @@
+"""Emulated targets: real MicroPython images on silicon that needs no hardware."""
