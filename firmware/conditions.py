@@ -1,6 +1,7 @@
 """Live inputs: what the terms are multiplied with now, what of it is in error, and each interval's extremes."""
 
 from micropython import const
+
 from protocol import status as flags
 from protocol.image import SURFACE, TABLE_BASE
 from protocol.registers import INTENSITY

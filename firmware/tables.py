@@ -4,6 +4,7 @@ import struct
 from array import array
 
 from micropython import const
+
 from protocol.image import SURFACE_HEAD, TIME_OF_USE_HEAD
 
 from .clock import DAY

@@ -23,7 +23,9 @@ class UsbSerial:
         self._cdc = USBCDC(chip.usb_ctrl)
         self._cdc.on_serial_data = self.received.extend
         self._cdc.on_device_connected = self._on_connected
-        self._answer = chip.usb_ctrl.on_endpoint_read
+        answer = chip.usb_ctrl.on_endpoint_read
+        assert answer is not None
+        self._answer = answer
         self._on_reset = chip.usb_ctrl.on_reset
         chip.usb_ctrl.on_endpoint_read = self._on_read
         chip.usb_ctrl.on_reset = self._on_dropped

@@ -11,11 +11,10 @@ import pytest
 
 from testbench.emulators.mps2 import Mps2
 from testbench.emulators.pico import Pico
-from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError, ImageUnavailable
 from testbench.images import mps2_image, pico_image
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 _missing: dict[str, list[str]] = {}
 
 
