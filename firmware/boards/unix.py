@@ -98,12 +98,9 @@ def main(path):
     with open(path) as file:
         config = json.load(file)
     sys.path.insert(0, config["root"])
-    from firmware.blobs import BlobService, RamBlobs
+    from firmware.assembly import assemble
     from firmware.clock import Clock
     from firmware.identity import identity, software_digest
-    from firmware.link import Server
-    from firmware.meter import Meter
-    from firmware.service import MeterService
     from protocol.image import Image
 
     with open(config["profile"], "rb") as file:
@@ -116,12 +113,7 @@ def main(path):
     if "time" in config:
         clock.set(config["time"])
     who = identity(config["serial"], "unix", software_digest(config["root"]))
-    meter = Meter(image, clock, bench.inputs, who, bench.conditions)
-    service = MeterService(meter)
-    handlers = service.table()
-    handlers.update(BlobService(meter, RamBlobs()).table())
-    server = Server(config["address"], handlers)
-    service.server = server
+    device = assemble(image, clock, bench.inputs, bench.conditions, who, config["address"])
 
     poll = select.poll()
     poll.register(source, select.POLLIN)
@@ -130,10 +122,10 @@ def main(path):
     while True:
         for stream, events in poll.poll():
             if stream is source:
-                if not bench.serve(meter):
+                if not bench.serve(device.meter):
                     return
             elif events & select.POLLIN:
-                for reply in server.feed(link.read(READ_SIZE)):
+                for reply in device.server.feed(link.read(READ_SIZE)):
                     write_all(link, reply)
 
 
