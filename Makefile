@@ -3,17 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+STUBS := $(VENV)/micropython-stubs
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint pico mps2 clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
+# Two at a time or more; a file's tests stay together, for they share a meter.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-lint: $(READY)
+lint: $(READY) $(STUBS)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file firmware/mypy.ini
 
 # MicroPython images of the emulated targets, cached for this user.
 pico mps2: $(READY)
@@ -21,7 +25,12 @@ pico mps2: $(READY)
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+# In a folder of their own: they stand in for the standard library, which the host's checks must not see.
+$(STUBS): $(READY)
+	$(PIP) --target $@ --upgrade 'micropython-rp2-stubs>=1.25,<2'
 	touch $@
 
 clean:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,22 +16,21 @@ from testbench.errors import EmulatorError, ImageUnavailable
 from testbench.images import mps2_image, pico_image
 
 ROOT = Path(__file__).parents[1]
-_missing: dict[str, list[str]] = {}
 
 
-def _need(request: pytest.FixtureRequest, find: Callable[[], Path]) -> Path:
+def _need(find: Callable[[], Path]) -> Path:
     try:
         return find()
     except (ImageUnavailable, EmulatorError) as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI must run this test: {error}", pytrace=False)
-        _missing.setdefault(str(error), []).append(request.node.nodeid)
         pytest.skip(str(error))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for reason, nodes in _missing.items():
-        terminalreporter.write_line(f"SKIPPED {len(nodes)} fixture(s) of emulated targets: {reason}", yellow=True)
+    reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ()))
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"{count} tests skipped: {reason.removeprefix('Skipped: ')}", yellow=True)
 
 
 def _find_mps2() -> Path:
@@ -41,14 +41,14 @@ def _find_mps2() -> Path:
 
 
 @pytest.fixture(scope="session")
-def pico_uf2(request: pytest.FixtureRequest) -> Path:
-    return _need(request, pico_image)
+def pico_uf2() -> Path:
+    return _need(pico_image)
 
 
 @pytest.fixture(scope="module")
-def mps2(request: pytest.FixtureRequest) -> Iterator[Mps2]:
+def mps2() -> Iterator[Mps2]:
     """A board with `protocol` and `firmware` importable, shared by a module's tests."""
-    image = _need(request, _find_mps2)
+    image = _need(_find_mps2)
     with Mps2([ROOT / "protocol", ROOT / "firmware"], image) as board:
         yield board
 
