@@ -4,7 +4,9 @@ import time as wall
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from hostlink.capture import recording
 from hostlink.errors import DataError
 from hostlink.records import IntervalRecord, decode
 from hostlink.tables import values
@@ -180,13 +182,15 @@ def connect(
     baud: int = DEFAULT_BAUD,
     timeout: float | None = None,
     tap: Tap | None = None,
+    capture: Path | None = None,
 ) -> Iterator[Meter]:
-    """A meter behind a pyserial URL, closed at the end. Raises PortError."""
-    transport = Transport(url, baud, tap)
-    try:
-        yield Meter(transport, address, timeout=timeout)
-    finally:
-        transport.close()
+    """A meter behind a pyserial URL, closed at the end. `capture` names a file to append every byte to. Raises PortError."""
+    with recording(capture, url, baud, tap) as seen:
+        transport = Transport(url, baud, seen)
+        try:
+            yield Meter(transport, address, timeout=timeout)
+        finally:
+            transport.close()
 
 
 def _values(layout: Layout, body: bytes, what: str, rest: bool = False) -> dict:

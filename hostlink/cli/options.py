@@ -1,5 +1,6 @@
 """Options that several subcommands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,3 +14,7 @@ Timeout = Annotated[
     float | None, typer.Option(help="seconds to wait for a reply, instead of those the baud rate gives", min=0.01)
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+Capture = Annotated[
+    Path | None,
+    typer.Option("--capture", envvar="TONNE_CAPTURE", help="append every byte, with direction and time, to this file"),
+]

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from hostlink import transport
-from hostlink.cli.options import Address, Baud, Json, Port, Timeout
+from hostlink.cli.options import Address, Baud, Capture, Json, Port, Timeout
 from hostlink.meter import Identity, Registers, connect
 from protocol import status as flags
 
@@ -21,9 +21,10 @@ def read(
     baud: Baud = transport.DEFAULT_BAUD,
     timeout: Timeout = None,
     as_json: Json = False,
+    capture: Capture = None,
 ) -> None:
     """Read a meter: who it is, its registers, its status."""
-    with connect(port, address, baud, timeout) as meter:
+    with connect(port, address, baud, timeout, capture=capture) as meter:
         identity, now = meter.identify(), meter.registers()
     if as_json:
         print(json.dumps(_as_json(identity, now), indent=2, ensure_ascii=False))
@@ -38,9 +39,10 @@ def watch(
     timeout: Timeout = None,
     every: float = 1.0,
     count: int = 0,
+    capture: Capture = None,
 ) -> None:
     """Read a meter again and again, every so many seconds, until interrupted (or COUNT times)."""
-    with connect(port, address, baud, timeout) as meter:
+    with connect(port, address, baud, timeout, capture=capture) as meter:
         identity = meter.identify()
         with Live(_table(identity, meter.registers()), auto_refresh=False) as live:
             shown = 1
