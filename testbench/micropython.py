@@ -1,11 +1,14 @@
-"""Where the real MicroPython of this machine is."""
+"""The real MicroPython of this machine: where it is, and code run by it."""
 
 import shutil
+import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 from hostlink.errors import UsageError
+from testbench.errors import DeviceError
 
 
 def interpreter() -> str:
@@ -26,3 +29,18 @@ def device_root() -> Path:
     import protocol
 
     return Path(protocol.__file__).resolve().parent.parent
+
+
+def run(code: str, *, heap: str = "1m", timeout: float = 60.0) -> str:
+    """Run `code` on the unix port with `firmware` and `protocol` importable; what it printed.
+
+    Raises DeviceError with the traceback.
+    """
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        file.write(f"import sys\nsys.path.insert(0, {str(device_root())!r})\n{code}")
+        file.flush()
+        command = [interpreter(), "-X", f"heapsize={heap}", file.name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    if done.returncode:
+        raise DeviceError(done.stderr.strip() or f"MicroPython ended with {done.returncode}")
+    return done.stdout

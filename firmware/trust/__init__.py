@@ -1,0 +1,1 @@
+"""Who may change what, and what a third party may believe: session, seal, signed statements, update."""
