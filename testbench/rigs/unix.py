@@ -31,15 +31,23 @@ class RigError(TonneError):
 class UnixRig:
     """A meter as a process. Use as a context manager, or `power.on()` and `close()`.
 
-    `url` stays the same over power cuts. `time` is UNIX seconds at first power-up, None for a clock that is not set.
+    `url` stays the same over power cuts. `time` is UNIX seconds at first power-up, None for a clock that is not set. `root`
+    holds the packages `firmware` and `protocol` that run; by default this installation's.
     """
 
     def __init__(
-        self, profile: bytes, *, serial: str = "TONNE-0001", address: int = 1, time: int | None = None, heap: str = HEAP
+        self,
+        profile: bytes,
+        *,
+        serial: str = "TONNE-0001",
+        address: int = 1,
+        time: int | None = None,
+        heap: str = HEAP,
+        root: Path | None = None,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tonne-rig-")
         self.folder = Path(self._folder.name)
-        self.root = device_root()
+        self.root = root or device_root()
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)

@@ -1,0 +1,90 @@
+"""`tonne conformance`: a plan on one device or several, and the report set."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+VERDICTS = ("pass", "fail", "inconclusive", "inapplicable")
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete": "yellow"}
+
+
+def conformance(
+    rig: Annotated[
+        list[str] | None, typer.Option(help="unix, pico or serial:URL; again for more devices at once")
+    ] = None,
+    plan: Annotated[str, typer.Option("--plan", help="plan: a TOML file, or the name of a shipped one")] = "demo",
+    out: Annotated[Path, typer.Option(help="folder for results, captures and reports")] = Path("out/conformance"),
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="begin anew instead of going on with an interrupted run")
+    ] = False,
+) -> None:
+    """Run the conformance suites on a device and write the report set. Exit code 0 only if the verdict is pass."""
+    from testbench.conformance.plan import read
+    from testbench.conformance.runner import DeviceRun, run
+
+    console = Console()
+    read(plan)
+    rigs = rig or ["unix"]
+    options = ("--tonne-fresh",) if fresh else ()
+    devices = [
+        DeviceRun(kind, out if len(rigs) == 1 else out / f"device-{n + 1}", options) for n, kind in enumerate(rigs)
+    ]
+    columns = (TextColumn("{task.description:28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        tasks = {id(device): bar.add_task(device.rig, total=None) for device in devices}
+
+        def progress(device: DeviceRun, event: dict) -> None:
+            counts = " ".join(
+                f"{count} {verdict}" for verdict, count in sorted(device.verdicts.items()) if verdict != "pass"
+            )
+            text = f"{device.serial or device.rig} {counts}".strip()
+            bar.update(tasks[id(device)], description=text, completed=device.done, total=device.planned or None)
+
+        def answer(text: str) -> str:
+            bar.stop()
+            console.print(f"[bold]at the bench:[/] {text}")
+            said = input("> ")
+            bar.start()
+            return said
+
+        run(plan, devices, progress, answer)
+    for device in devices:
+        _show(console, device)
+    codes = {"pass": 0, "fail": 1, "inconclusive": 1}
+    worst = max(
+        max(device.exit_code if device.verdict == "incomplete" else 0, codes.get(device.verdict, 1))
+        for device in devices
+    )
+    raise typer.Exit(worst)
+
+
+def _show(console: Console, device: Any) -> None:
+    result = device.result
+    if not result:
+        log = (device.folder / "pytest.log").read_text(errors="replace").strip().splitlines()
+        console.print(f"[red]{device.rig}: no result[/]; {log[-1] if log else ''}")
+        return
+    table = Table(title=f"{result['item'].get('serial', device.rig)}: {result['title']}", title_justify="left")
+    for name in ("suite", "points", *VERDICTS):
+        table.add_column(name, justify="left" if name == "suite" else "right")
+    suites: dict[str, dict[str, int]] = {}
+    for point in result["points"]:
+        row = suites.setdefault(point["suite"], {})
+        row[point["verdict"]] = row.get(point["verdict"], 0) + 1
+    for name, row in suites.items():
+        table.add_row(name, str(sum(row.values())), *(str(row.get(verdict, "")) for verdict in VERDICTS))
+    console.print(table)
+    for point in [p for p in result["points"] if p["verdict"] == "fail"][:10]:
+        kind = "fails" if point["certifies"] else "warning"
+        console.print(
+            f"[red]{kind}:[/] {point['id']}: {point['measured']} {point['unit']} {point['note']}", highlight=False
+        )
+    verdict = result["verdict"]
+    reason = f": {device.reason}" if device.reason else ""
+    size = f"{result['summary']['points']} points, {result['seconds']} s"
+    console.print(f"verdict: [{COLOURS[verdict]}]{verdict}[/]{reason} ({size})")
+    console.print(f"wrote {device.folder}")

@@ -1,0 +1,192 @@
+"""The pytest plugin: options, cases from the plan, the fixture `bench`, and every item's points into the run's journal.
+
+pytest --pyargs testbench.conformance.suites --tonne-plan demo --tonne-rig unix --tonne-out out/conformance
+"""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostlink.errors import DataError, LinkError, Refused, TonneError
+
+SUITES = "testbench.conformance.suites"
+STOPS_IN_A_ROW = 3
+"""So many items in a row that the device did not survive end the run."""
+
+_PLAN = pytest.StashKey[Any]()
+_RUN = pytest.StashKey[Any]()
+
+
+class PointsFailed(Exception):
+    """The item's verdict: which of its points failed."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tonne", "conformance of a meter")
+    group.addoption("--tonne-plan", default="demo", help="plan: a TOML file, or the name of a shipped one")
+    group.addoption("--tonne-rig", default="unix", help="unix, pico or serial:URL")
+    group.addoption("--tonne-out", default="out/conformance", help="folder for journal, results and captures")
+    group.addoption(
+        "--tonne-root", default=None, help="folder with the packages firmware and protocol that the rig runs"
+    )
+    group.addoption("--tonne-fresh", action="store_true", help="overwrite an earlier run in the same folder")
+    group.addoption("--tonne-events", type=int, default=None, help="file descriptor for progress events")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cases(function): one case for each value of function(plan)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("cases")
+    if marker is None or "case" not in metafunc.fixturenames:
+        return
+    values = marker.args[0](_plan(metafunc.config))
+    metafunc.parametrize("case", values, ids=[_id(value) for value in values])
+
+
+def _id(value: Any) -> str:
+    return str(getattr(value, "id", value)).replace("::", ":")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = [item for item in items if "bench" in getattr(item, "fixturenames", ())]
+    if not ours or config.option.collectonly:
+        return
+    from testbench.conformance.suites import order
+
+    plan = _plan(config)
+    wanted = [item for item in ours if _name(item).split(".")[0] in plan.suites and "NOTSET" not in item.name]
+    wanted.sort(key=lambda item: order(_name(item)))
+    run = _begin(config, [_name(item) for item in wanted])
+    done = [item for item in wanted if run.is_done(_name(item))]
+    config.hook.pytest_deselected(items=[item for item in ours if item not in wanted or item in done])
+    items[:] = [item for item in items if item not in ours] + [item for item in wanted if item not in done]
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The bench of this item (`testbench.conformance.bench.Bench`)."""
+    from testbench.conformance.bench import Bench
+
+    run, recorder, open_ = request.config.stash[_RUN]
+    name = _name(request.node)
+    recorder.begin(name)
+    yield Bench(run.plan, name, open_, run.earlier)
+    recorder.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    bench: Any = pyfuncitem.funcargs.get("bench") if _RUN in pyfuncitem.config.stash else None
+    if bench is None:
+        return (yield)
+    from testbench.conformance.bench import Inapplicable
+
+    result = None
+    try:
+        result = yield
+    except Inapplicable as why:
+        bench.inapplicable(f"{bench.suite}.applicable", "tonne-messages", str(why))
+    except (DataError, Refused) as error:
+        bench.none(
+            f"{bench.suite}.answers",
+            "tonne-messages",
+            [f"{type(error).__name__}: {error}"],
+            "what the meter says can be read",
+        )
+    failed = [p for p in bench.points if p.verdict == "fail"]
+    if failed:
+        raise PointsFailed("; ".join(f"{p.id}: {p.measured} {p.unit} {p.note}" for p in failed))
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    report = yield
+    bench = getattr(item, "funcargs", {}).get("bench")
+    if bench is None or call.when == "teardown" or (call.when == "setup" and call.excinfo is None):
+        return report
+    from testbench.conformance.results import Item
+
+    error = call.excinfo.value if call.excinfo else None
+    stopped = error is not None and not isinstance(error, PointsFailed)
+    if isinstance(error, (PointsFailed, TonneError)):
+        report.longrepr = str(error)
+    reason = f"{type(error).__name__}: {error}" if stopped else ""
+    run = item.config.stash[_RUN][0]
+    try:
+        run.add(
+            Item(_name(item), "stopped" if stopped else "done", reason[:500], round(call.duration, 3), bench.points)
+        )
+    except OSError as full:
+        run.reason = f"the result could not be written: {full}"
+        raise pytest.exit.Exception(f"{run.reason}; what was written stands, marked incomplete", 2) from None
+    _give_up(item, run, isinstance(error, LinkError) or (stopped and getattr(error, "exit_code", 0) == 3), reason)
+    return report
+
+
+def _give_up(item: pytest.Item, run: Any, lost: bool, reason: str) -> None:
+    run.lost = getattr(run, "lost", 0) + 1 if lost else 0
+    if run.lost >= STOPS_IN_A_ROW:
+        run.reason = f"the device did not survive {STOPS_IN_A_ROW} items in a row; last: {reason}"
+        raise pytest.exit.Exception(run.reason, 3)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if _RUN in session.config.stash:
+        run, recorder, _ = session.config.stash[_RUN]
+        if exitstatus == pytest.ExitCode.INTERRUPTED and not run.reason:
+            run.reason = "interrupted; the same command goes on with it"
+        try:
+            run.close()
+        except OSError as full:
+            session.shouldfail = f"the result could not be written: {full}"
+        recorder.close()
+
+
+def _plan(config: pytest.Config) -> Any:
+    if _PLAN not in config.stash:
+        from testbench.conformance.plan import read
+
+        try:
+            config.stash[_PLAN] = read(config.option.tonne_plan)
+        except TonneError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[_PLAN]
+
+
+def _begin(config: pytest.Config, planned: list[str]) -> Any:
+    from testbench.conformance import profiles, rigs
+    from testbench.conformance.recorder import Recorder
+    from testbench.conformance.run import Run
+
+    option = config.option
+    folder = Path(option.tonne_out)
+    plan = _plan(config)
+    if option.tonne_fresh:
+        (folder / "journal.jsonl").unlink(missing_ok=True)
+    events = os.fdopen(option.tonne_events, "w") if option.tonne_events is not None else None
+    run = Run(plan, option.tonne_rig, folder, events)
+    recorder = Recorder(folder)
+    try:
+        root = Path(option.tonne_root) if option.tonne_root else None
+        open_ = rigs.opener(option.tonne_rig, recorder.tap, root)
+        recorder.begin("identify")
+        run.begin(planned, open_, profiles.first(plan).image)
+        recorder.end()
+    except (TonneError, OSError) as error:
+        run.reason = str(error)
+        run.close()
+        raise pytest.exit.Exception(str(error), getattr(error, "exit_code", 2)) from None
+    config.stash[_RUN] = (run, recorder, open_)
+    return run
+
+
+def _name(item: pytest.Item) -> str:
+    module = Path(item.path).stem.removeprefix("test_")
+    return f"{module}.{item.name.removeprefix('test_')}"
