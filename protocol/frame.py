@@ -122,7 +122,9 @@ class Encoder:
 
 
 def encode(address, control, sequence, message, body=b""):
-    """One frame for the wire as bytes."""
+    """One frame for the wire as bytes. Raises ValueError if the body is larger than MAX_BODY."""
+    if len(body) > MAX_BODY:
+        raise ValueError("frame body of %d bytes, at most %d fit" % (len(body), MAX_BODY))
     encoder = Encoder(len(body))
     encoder.body[: len(body)] = body
     return bytes(encoder.finish(address, control, sequence, message, len(body)))

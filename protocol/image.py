@@ -8,6 +8,8 @@ A term adds `constant * 2**(32 * shift) * count * factor0 * factor1 * factor2` t
 import hashlib
 import struct
 
+from . import messages, records
+from .frame import MAX_BODY
 from .layout import Layout
 from .registers import NO_REGISTER
 
@@ -98,6 +100,7 @@ class Image:
             raise ImageError("profile image has %d bytes too many" % (len(view) - at))
         self._check()
         self._check_factors()
+        self._check_sizes()
         self.fingerprint = hashlib.sha256(data).digest()
 
     def _check(self):
@@ -119,7 +122,7 @@ class Image:
                 raise ImageError("profile image has a term for a channel or register that it does not have")
             for factor in factors:
                 if factor != NO_FACTOR and not (
-                    factor < len(self.conditions) or 0 <= factor - TABLE_BASE < len(self.tables)
+                    factor < min(len(self.conditions), TABLE_BASE) or 0 <= factor - TABLE_BASE < len(self.tables)
                 ):
                     raise ImageError("profile image has a term with a factor that it does not have")
 
@@ -130,6 +133,21 @@ class Image:
         for n, (kind, data) in enumerate(self.tables):
             if not (self._is_time_of_use(data) if kind == TIME_OF_USE else kind == SURFACE and self._is_surface(data)):
                 raise ImageError("profile image has table %d that this firmware cannot read" % n)
+
+    def _check_sizes(self):
+        """What only the running meter would find out: replies that do not fit a frame, terms that do not fit a register."""
+        registers = len(self.channels) + len(self.registers)
+        if messages.REGISTERS_REPLY.size + messages.REGISTER_ENTRY.size * registers > MAX_BODY:
+            raise ImageError("profile image has %d registers, more than one reply holds" % registers)
+        record = records.size(len(self.channels), len(self.conditions), len(self.registers))
+        if messages.RECORDS_REPLY.size + record > MAX_BODY:
+            raise ImageError("profile image has records of %d bytes, more than one reply holds" % record)
+        for n, (_, _, _, shift, constant, *factors) in enumerate(self.terms):
+            for factor in factors:
+                if factor != NO_FACTOR:
+                    constant *= self.highest(factor)
+            if constant >> 112 - 32 * shift:
+                raise ImageError("profile image has term %d with a constant too large for its register" % n)
 
     def _is_time_of_use(self, data):
         if len(data) < TIME_OF_USE_HEAD.size or 3600 % self.interval or self.header[16] * 60 % self.interval:
