@@ -1,0 +1,77 @@
+"""NOR flash as `size, sector_size, page_size, read_into(at, buffer), program(at, data), erase(sector)`, and two without a chip.
+
+Programming turns ones into zeros, page by page in ascending order; only erasing a whole sector turns them back into ones.
+Whoever programs a one over a zero has a bug, so these two refuse it where a chip would keep the zero.
+"""
+
+SECTOR = 4096
+PAGE = 256
+
+
+class NorError(Exception):
+    """An operation that flash cannot do."""
+
+
+class Nor:
+    """The rules. `read_into` and `_write(at, data)` come from the class below."""
+
+    def __init__(self, size, sector_size=SECTOR, page_size=PAGE):
+        if size % sector_size or sector_size % page_size:
+            raise NorError("flash of %d bytes is not a whole number of sectors of %d" % (size, sector_size))
+        self.size = size
+        self.sector_size = sector_size
+        self.page_size = page_size
+        self._blank = bytes(b"\xff") * sector_size
+
+    def program(self, at, data):
+        """Turn the ones at `at` into `data`. Raises NorError where `data` has a one and flash a zero."""
+        size = len(data)
+        if at < 0 or at + size > self.size:
+            raise NorError("program of %d bytes at %d, flash has %d" % (size, at, self.size))
+        old = bytearray(size)
+        self.read_into(at, old)
+        new = int.from_bytes(bytes(data), "little")
+        if int.from_bytes(old, "little") & new != new:
+            raise NorError("program at %d would turn a zero into a one" % at)
+        self._write(at, data)
+
+    def erase(self, sector):
+        """Turn every bit of sector number `sector` into a one."""
+        if not 0 <= sector < self.size // self.sector_size:
+            raise NorError("erase of sector %d, flash has %d" % (sector, self.size // self.sector_size))
+        self._write(sector * self.sector_size, self._blank)
+
+
+class RamNor(Nor):
+    """Flash in memory; `data` holds its bytes. `buffer`, if given, is taken for `data` and not copied."""
+
+    def __init__(self, size, sector_size=SECTOR, page_size=PAGE, buffer=None):
+        super().__init__(size, sector_size, page_size)
+        self.data = bytearray(b"\xff" * size) if buffer is None else buffer
+        self._view = memoryview(self.data)
+
+    def read_into(self, at, buffer):
+        """Copy flash from `at` on into the whole of `buffer`."""
+        buffer[:] = self._view[at : at + len(buffer)]
+
+    def _write(self, at, data):
+        self._view[at : at + len(data)] = data
+
+
+class FileNor(Nor):
+    """Flash in a file of that size, which has to be there; every operation is on its way to the file when it returns."""
+
+    def __init__(self, path, size, sector_size=SECTOR, page_size=PAGE):
+        super().__init__(size, sector_size, page_size)
+        self._file = open(path, "r+b", buffering=0)
+        if self._file.seek(0, 2) != size:
+            raise NorError("flash file %s is not of %d bytes" % (path, size))
+
+    def read_into(self, at, buffer):
+        """Copy flash from `at` on into the whole of `buffer`."""
+        self._file.seek(at)
+        self._file.readinto(buffer)
+
+    def _write(self, at, data):
+        self._file.seek(at)
+        self._file.write(data)
