@@ -203,23 +203,14 @@ class Log:
     # What is there at power-up
 
     def _mount(self):
-        newest = -1
-        for sector in range(self._sectors):
-            head = self._head(sector)
-            if not head:
-                continue
-            self._sizes[sector] = head[0]
-            first = self._first_of(sector)
-            self._firsts[sector] = first
-            if first >= 0:
-                if not head[2]:
-                    self.faults.report(faults.DAMAGED, self._at + sector)
-                if newest < 0 or first > self._firsts[newest]:
-                    newest = sector
+        self._survey()
+        newest = self._newest_sector()
+        while newest >= 0 and not self._walk(newest):
+            self._firsts[newest] = -1
+            newest = self._newest_sector()
         following = (newest + 1) % self._sectors
         if newest >= 0:
             self._current = newest
-            self._walk(newest)
             self._current_fits = self._head(newest)[:2] == (self.size, self.label)
             for sector in range(self._sectors):
                 if sector != following and not self._sizes[sector] and self._holds_something(sector):
@@ -227,6 +218,43 @@ class Log:
         start = (self._at + following) * self._nor.sector_size
         if self._head(following) == (self.size, self.label, True) and self._is_blank_behind_header(start):
             self._spare = following
+
+    def _survey(self):
+        """Find each sector's payload size and first sequence number.
+
+        A sector whose header is that of the one before and whose first number is the one to follow needs no closer look.
+        """
+        header = self._header
+        known = bytearray(HEADER)
+        sequence = bytearray(slot.HEAD)
+        expected = -1
+        count = 0
+        for sector in range(self._sectors):
+            self._nor.read_into((self._at + sector) * self._nor.sector_size, header)
+            if header == known:
+                self._sizes[sector] = self._sizes[sector - 1]
+                self._nor.read_into(self._place(sector, 0), sequence)
+                if struct.unpack_from("<I", sequence)[0] == expected:
+                    self._firsts[sector] = expected
+                    expected += count
+                    continue
+                self._sizes[sector] = 0
+            head = self._head(sector)
+            expected = -1
+            if head:
+                self._sizes[sector] = head[0]
+                first = self._firsts[sector] = self._first_of(sector)
+                if first >= 0:
+                    if head[2]:
+                        known[:] = header
+                    else:
+                        self.faults.report(faults.DAMAGED, self._at + sector)
+                    count = self._count(sector)
+                    expected = first + count
+
+    def _newest_sector(self):
+        newest = max(self._firsts)
+        return -1 if newest < 0 else list(self._firsts).index(newest)
 
     def _head(self, sector):
         """`(payload size, label, whether both copies hold)` of a sector in use, else None."""
@@ -256,8 +284,9 @@ class Log:
         return -1
 
     def _walk(self, sector):
-        """Go through the newest sector: the numbers of the newest slot and of the first blank one."""
+        """Go through a sector for the newest slot and the first blank one; False if no slot can be read."""
         bad = 0
+        found = False
         self._slot = count = self._count(sector)
         for number in range(count):
             sequence = self._load(sector, number)
@@ -270,9 +299,11 @@ class Log:
             if bad:
                 self.faults.report(faults.LOST, self._at + sector)
             bad = 0
+            found = True
             self.next = sequence + 1
             self._newest(self._payload(sector))
         self.torn = bad
+        return found
 
     def _newest(self, payload):
         """The newest payload so far, a view that does not last."""

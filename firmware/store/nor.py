@@ -23,6 +23,13 @@ class Nor:
         self.page_size = page_size
         self._blank = bytes(b"\xff") * sector_size
 
+    def read_into(self, at, buffer):
+        """Copy flash from `at` on into the whole of `buffer`."""
+        raise NotImplementedError
+
+    def _write(self, at, data):
+        raise NotImplementedError
+
     def program(self, at, data):
         """Turn the ones at `at` into `data`. Raises NorError where `data` has a one and flash a zero."""
         size = len(data)
