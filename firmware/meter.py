@@ -25,6 +25,8 @@ class Unfit(Exception):
 class Meter:
     """`drivers[n].take(counts, at)` adds what channel n counted since the last call to two limbs at `counts[at]`.
 
+    It returns the status flags to raise, most often 0 (`firmware.drivers`).
+
     `inputs[n].value` is what a condition with source n measures now (`firmware.conditions`).
     """
 
@@ -50,7 +52,7 @@ class Meter:
         at = 0
         counted = 0
         for driver in self._drivers:
-            driver.take(counts, at)
+            self.status |= driver.take(counts, at)
             counted |= counts[at] | counts[at + 1]
             at += 2
         if counted:

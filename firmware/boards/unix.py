@@ -30,12 +30,13 @@ class BenchPulses:
         self.waiting = 0
 
     def take(self, counts, at):
-        """Add the pulses since the last call to the two limbs at `counts[at]`."""
+        """Put the pulses since the last call into the two limbs at `counts[at]`; returns 0."""
         count = self.waiting
         if count:
             self.waiting = 0
             counts[at] = count & 0xFFFF
             counts[at + 1] = count >> 16
+        return 0
 
 
 class BenchInput:

@@ -1,8 +1,9 @@
-"""Two blocks of the RP2040 as the datasheets have them, in place of rp2040py 0.3.6's.
+"""Blocks of the RP2040 as the datasheets have them, in place of rp2040py 0.3.6's.
 
 rp2040py 0.3.6 sends a byte in no time, has no TX FIFO and raises the transmit interrupt for ever, so `machine.UART()`
 never returns; its flash erases and programs in no time and whole. What depends on those times (an RS-485 driver's
 release, the first byte of a reply, pulses during a commit, a power cut in a commit) would be proved of nothing.
+Its PIO takes one step, however far time jumps, while the core sleeps; here it keeps its clock.
 
 Sources: RP2040 datasheet 4.2 (UART, an ARM PL011: ARM DDI 0183); Winbond W25Q16JV datasheet, AC characteristics.
 """
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from importlib.metadata import version
 
+from rp2040py.peripherals.pio import RPPIO
 from rp2040py.peripherals.ssi import CMD_BLOCK_ERASE, CMD_PAGE_PROGRAM, CMD_READ_STATUS_1, CMD_SECTOR_ERASE, RPSSI
 from rp2040py.peripherals.uart import RPUART
 from rp2040py.rp2040 import RP2040
@@ -34,6 +36,10 @@ _TIMEOUT_BITS = 32
 _CLK_SYS_HZ = 125_000_000
 _CLK_PERI_CTRL = 0x48  # datasheet 2.15.7: AUXSRC
 _CLK_PERI_HZ = {2: 48_000_000, 4: 12_000_000}  # USB PLL (MicroPython's choice), crystal; else clk_sys
+
+_PIO_ADDRESS = (0x50200, 0x50300)
+_PIO_CTRL, _PIO_CLKDIV, _PIO_MACHINE = 0x00, 0xC8, 0x18
+_ROUNDING_NS = 0.01  # the emulator turns a jump into whole cycles by rounding down
 
 _BUSY_S = {CMD_PAGE_PROGRAM: 0.4e-3, CMD_SECTOR_ERASE: 45e-3, CMD_BLOCK_ERASE: 150e-3}  # typical
 _EXTENT = {CMD_PAGE_PROGRAM: 256, CMD_SECTOR_ERASE: 4096, CMD_BLOCK_ERASE: 65536}
@@ -224,8 +230,48 @@ class NorFlash(RPSSI):
         super()._apply_command()
 
 
+class PacedPio:
+    """A PIO block whose state machines keep their clock while the core sleeps: time jumps no further than their period."""
+
+    def __init__(self, chip: RP2040, stock: RPPIO) -> None:
+        self._stock = stock
+        self._period_ns = 0.0
+        self._alarm = chip.clock.create_alarm(self._step)
+
+    def reset(self) -> None:
+        self._stock.reset()
+        self._period_ns = 0.0
+        self._alarm.cancel()
+
+    def read_uint32(self, offset: int) -> int:
+        return self._stock.read_uint32(offset)
+
+    def write_uint32(self, offset: int, value: int) -> None:
+        self._stock.write_uint32(offset, value)
+        self._pace()
+
+    def write_uint32_atomic(self, offset: int, value: int, kind: int) -> None:
+        self._stock.write_uint32_atomic(offset, value, kind)
+        if offset == _PIO_CTRL or (offset - _PIO_CLKDIV) % _PIO_MACHINE == 0:
+            self._pace()
+
+    def _pace(self) -> None:
+        stock = self._stock
+        running = stock.read_uint32(_PIO_CTRL)
+        dividers = [stock.read_uint32(_PIO_CLKDIV + _PIO_MACHINE * n) for n in range(4) if running & 1 << n]
+        cycles = min((-(-(divider >> 8) // 256) or 65536 for divider in dividers), default=0)
+        idle = self._period_ns == 0
+        self._period_ns = cycles * 1e9 / _CLK_SYS_HZ
+        if idle and cycles:
+            self._alarm.schedule(self._period_ns)
+
+    def _step(self) -> None:
+        if self._period_ns:
+            self._alarm.schedule(self._period_ns + _ROUNDING_NS)
+
+
 def install(chip: RP2040, on_byte: Callable[[int, int], None], random_: random.Random) -> tuple[list[Pl011], NorFlash]:
-    """Put both blocks into `chip`; `on_byte(uart, byte)` gets what its UARTs send. Raises EmulatorError."""
+    """Put these blocks into `chip`; `on_byte(uart, byte)` gets what its UARTs send. Raises EmulatorError."""
     found = version("rp2040py")
     if found != RP2040PY:
         raise EmulatorError(f"rp2040py {found} is installed, but the UART and flash here replace those of {RP2040PY}")
@@ -235,6 +281,8 @@ def install(chip: RP2040, on_byte: Callable[[int, int], None], random_: random.R
         uart.on_byte = lambda byte, number=number: on_byte(number, byte)
         chip.uart[number] = chip.peripherals[address] = uart
         uarts.append(uart)
+    for address, pio in zip(_PIO_ADDRESS, chip.pio, strict=True):
+        chip.peripherals[address] = PacedPio(chip, pio)
     flash = chip.peripherals[_SSI_ADDRESS] = NorFlash(chip, random_)
     chip.ssi = flash
     return uarts, flash

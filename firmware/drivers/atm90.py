@@ -1,0 +1,159 @@
+"""ATM90E26 (one phase) and ATM90E32 (three phases) energy chips on SPI.
+
+Sources: Microchip (Atmel-46002) ATM90E26 datasheet, chapters 4 and 5; ATM90E32AS datasheet (Atmel-46003), chapters 4 and 6.
+SPI mode 3, most significant bit first, at most 160 kbit/s for the E26 and 1.2 Mbit/s for the E32; a frame is an address
+with a read bit and 16 bits of data. The energy register is cleared by reading it: one step is one quantum (0.1 CF pulse of
+the E26, 0.01 of the E32). What a disturbed transfer spoilt is still in LastData, which reading does not change.
+"""
+
+from micropython import const
+
+from .counter import Counter
+
+_FULL = const(0x10000)
+_READ = const(0x80)
+
+
+class Atm90:
+    """What both chips have in common: `select` is the chip select pin (called with 0 or 1), `spi` has `write_readinto`.
+
+    `settings` are `(register, value)` of the calibration, written at start and after each reset of the chip, which raises
+    COUNTER_JUMP. `per_second` is the most steps the energy register takes. `errors` counts transfers that did not verify.
+    """
+
+    ADDRESS_SIZE = 1
+    ENERGY = LAST = 0
+
+    def __init__(self, spi, select, per_second, settings=(), period=1000):
+        self.counter = Counter(per_second, 16)
+        self.take = self.counter.take
+        self.errors = 0
+        self._spi = spi
+        self._select = select
+        self._settings = settings
+        self._period = period
+        self._longest = _FULL * 1000 // per_second
+        self._out = bytearray(self.ADDRESS_SIZE + 2)
+        self._in = bytearray(self.ADDRESS_SIZE + 2)
+        self._since = period
+        self._counting = False
+        select(1)
+
+    def poll(self, passed):
+        """Read the chip if `period` milliseconds have passed, `passed` of them since the last call."""
+        self._since += passed
+        self.counter.passed += passed
+        if self._since < self._period:
+            return
+        self._since = 0
+        if not self.is_running():
+            self._start()
+            return
+        steps = self._energy()
+        if steps is None:
+            self.errors += 1
+        elif not self._counting:
+            self._counting = True
+        elif self.counter.passed >= self._longest:
+            self.counter.jump()
+        else:
+            self.counter.add(steps)
+        if steps is not None:
+            self.counter.passed = 0
+
+    def is_running(self):
+        """Whether the chip is set up: a reset takes that away."""
+        raise NotImplementedError
+
+    def configure(self):
+        """Set the chip up."""
+        raise NotImplementedError
+
+    def read(self, register):
+        """The 16 bits of `register`."""
+        return self._exchange(register, _READ, 0)
+
+    def write(self, register, value):
+        """Set `register`."""
+        self._exchange(register, 0, value)
+
+    def _start(self):
+        if self._counting:
+            self.counter.jump()
+            self._counting = False
+        self.configure()
+        if not self.is_running():
+            self.errors += 1
+
+    def _energy(self):
+        """Steps since the last reading, or None while the transfer cannot be trusted; they wait in LastData."""
+        steps = self.read(self.ENERGY)
+        for _ in range(3):
+            last = self.read(self.LAST)
+            if last == steps:
+                return steps
+            steps = last
+        self.counter.jump()
+        return None
+
+    def _exchange(self, register, direction, value):
+        out = self._out
+        size = self.ADDRESS_SIZE
+        out[size - 1] = register & 0xFF
+        if size == 2:
+            out[0] = register >> 8 | direction
+        else:
+            out[0] = register | direction
+        out[size] = value >> 8
+        out[size + 1] = value & 0xFF
+        self._select(0)
+        self._spi.write_readinto(out, self._in)
+        self._select(1)
+        return self._in[size] << 8 | self._in[size + 1]
+
+
+class Atm90e26(Atm90):
+    """One phase. `settings` are of the metering (0x21 to 0x2B) and measurement (0x31 to 0x3A) calibration."""
+
+    ENERGY, LAST = 0x40, 0x06
+    _BLOCKS = ((0x20, 0x21, 0x2B, 0x2C), (0x30, 0x31, 0x3A, 0x3B))
+
+    def is_running(self):
+        """Whether both blocks are written and checked: CalStart and AdjStart read 8765H only until a reset."""
+        return self.read(0x20) == 0x8765 and self.read(0x30) == 0x8765
+
+    def configure(self):
+        """Reset the chip and write both blocks with their checksums (datasheet 5.2, CS1 and CS2)."""
+        self.write(0x00, 0x789A)
+        for start, first, last, check in self._BLOCKS:
+            self.write(start, 0x5678)
+            for register, value in self._settings:
+                if first <= register <= last:
+                    self.write(register, value)
+            total = parity = 0
+            for register in range(first, last + 1):
+                value = self.read(register)
+                total += (value >> 8) + (value & 0xFF)
+                parity ^= value >> 8 ^ value & 0xFF
+            self.write(check, parity << 8 | total & 0xFF)
+            self.write(start, 0x8765)
+
+
+class Atm90e32(Atm90):
+    """Three phases: total forward active energy. `settings` are any of its configuration and calibration registers."""
+
+    ADDRESS_SIZE = 2
+    ENERGY, LAST = 0x80, 0x78
+
+    def is_running(self):
+        """MeterEn (0x00) is 0 after a reset."""
+        return self.read(0x00) == 1
+
+    def configure(self):
+        """Reset the chip, open its configuration registers, write them, close them."""
+        self.write(0x70, 0x789A)
+        self.write(0x7F, 0x55AA)
+        for register, value in self._settings:
+            self.write(register, value)
+        self.write(0x00, 1)
+        self.write(0x7F, 0)

@@ -1,0 +1,23 @@
+"""A UART on RS-485: the driver is on only while this end sends."""
+
+
+class Rs485:
+    """`uart` with `direction`, the pin of DE and /RE joined (called with 1 to send), or None for RS-232 and TTL."""
+
+    def __init__(self, uart, direction=None):
+        self._uart = uart
+        self._direction = direction
+        self.any = uart.any
+        self.readinto = uart.readinto
+        if direction:
+            direction(0)
+
+    def write(self, data):
+        """Send `data`; on RS-485 returns when its last stop bit has left, so that the line is free for the answer."""
+        if not self._direction:
+            self._uart.write(data)
+            return
+        self._direction(1)
+        self._uart.write(data)
+        self._uart.flush()
+        self._direction(0)

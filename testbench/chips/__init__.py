@@ -1,0 +1,1 @@
+"""Models of the chips that drivers read, written from their datasheets: bytes in, bytes out, resets and wraps included."""

@@ -1,0 +1,120 @@
+"""ATM90E26 and ATM90E32 on SPI, from their datasheets (Atmel-46002, Atmel-46003): frames, energy cleared on read, resets."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+_SOFT_RESET = 0x789A
+
+
+class _Atm90:
+    address_size = 1
+    energy_register = last_register = reset_register = 0
+    defaults: ClassVar[dict[int, int]] = {}
+
+    def __init__(self) -> None:
+        self.disturb: list[int] = []
+        """Bits to flip in the data of coming frames' answers, one entry a frame (noise on MISO); 0 leaves one alone."""
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to power-on."""
+        self.registers = dict(self.defaults)
+        self._frame = bytearray()
+
+    def energy(self, steps: int) -> None:
+        """Energy steps; the register has 16 bits and goes on at zero."""
+        self.registers[self.energy_register] = (self.registers[self.energy_register] + steps) & 0xFFFF
+
+    def select(self, level: int) -> None:
+        """Chip select, active low: a frame begins at its falling edge."""
+        if not level:
+            self._frame.clear()
+
+    def exchange(self, byte: int) -> int:
+        """One byte each way."""
+        frame = self._frame
+        frame.append(byte)
+        size = self.address_size
+        reading = frame[0] & 0x80
+        if len(frame) == size and reading:
+            self._answer = self._read(self._address(frame)) ^ (self.disturb.pop(0) if self.disturb else 0)
+        if len(frame) == size + 2 and not reading:
+            self._write(self._address(frame), frame[-2] << 8 | frame[-1])
+        if len(frame) > size and reading:
+            return self._answer >> (8 if len(frame) == size + 1 else 0) & 0xFF
+        return 0
+
+    def _address(self, frame: bytearray) -> int:
+        return int.from_bytes(frame[: self.address_size], "big") & ~(0x80 << 8 * (self.address_size - 1))
+
+    def _read(self, register: int) -> int:
+        value = self.registers.get(register, 0)
+        if register == self.energy_register:
+            self.registers[register] = 0
+        if register != self.last_register:
+            self.registers[self.last_register] = value
+        return value
+
+    def _write(self, register: int, value: int) -> None:
+        if register == self.reset_register and value == _SOFT_RESET:
+            self.reset()
+        elif self._may_write(register):
+            self.registers[register] = value
+        self.registers[self.last_register] = value
+
+    def _may_write(self, register: int) -> bool:
+        return True
+
+
+class Atm90e26Chip(_Atm90):
+    """One phase. A block's registers take writes only between its start command 5678H and 8765H, which checks its sum."""
+
+    energy_register, last_register, reset_register = 0x40, 0x06, 0x00
+    defaults: ClassVar[dict[int, int]] = {
+        0x01: 0,
+        0x06: 0,
+        0x20: 0x6886,
+        0x21: 0x0015,
+        0x22: 0xD174,
+        0x2B: 0x9422,
+        0x2C: 0,
+        0x30: 0x6886,
+        0x31: 0x6720,
+        0x32: 0x7A13,
+        0x33: 0x7530,
+        0x3B: 0,
+        0x40: 0,
+    }
+    _BLOCKS = ((0x20, 0x2B), (0x30, 0x3A))
+
+    def _may_write(self, register: int) -> bool:
+        for start, last in self._BLOCKS:
+            if start < register <= last + 1:
+                return self.registers[start] == 0x5678
+        return True
+
+    def _write(self, register: int, value: int) -> None:
+        super()._write(register, value)
+        for start, last in self._BLOCKS:
+            if register == start and value == 0x8765 and self._sum(start, last) != self.registers[last + 1]:
+                self.registers[0x01] |= 0xC000 if start == 0x20 else 0x3000
+                self.registers[start] = 0x6886
+
+    def _sum(self, start: int, last: int) -> int:
+        data = b"".join(self.registers.get(n, 0).to_bytes(2, "big") for n in range(start + 1, last + 1))
+        parity = 0
+        for byte in data:
+            parity ^= byte
+        return parity << 8 | sum(data) & 0xFF
+
+
+class Atm90e32Chip(_Atm90):
+    """Three phases. Configuration takes writes only while CfgRegAccEn holds 55AAH."""
+
+    address_size = 2
+    energy_register, last_register, reset_register = 0x80, 0x78, 0x70
+    defaults: ClassVar[dict[int, int]] = {0x00: 0, 0x31: 0x0861, 0x32: 0xC468, 0x33: 0, 0x7F: 0, 0x80: 0, 0x78: 0}
+
+    def _may_write(self, register: int) -> bool:
+        return register in (0x70, 0x7F) or self.registers[0x7F] == 0x55AA
