@@ -9,7 +9,7 @@ from protocol.intensities import Intensities
 from protocol.records import TAG_SIZE
 
 from .meter import Unfit
-from .service import Refusal
+from .refusal import Refusal
 
 
 class RamBlobs:

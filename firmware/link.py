@@ -4,7 +4,7 @@ from protocol import frame
 from protocol import status as codes
 from protocol.deframer import Deframer
 
-from .service import Refusal
+from .refusal import Refusal
 
 
 class Server:

@@ -7,21 +7,10 @@ from protocol import status as codes
 from protocol.registers import NO_REGISTER
 
 from .integrator import ACCUMULATOR_LIMBS, INDEX_LIMBS
+from .refusal import Refusal
 
 _U48_NONE = const(0xFFFFFFFFFFFF)
 _U64_NONE = const(0xFFFFFFFFFFFFFFFF)
-
-
-class Refusal(Exception):
-    """The request is refused with a code of `protocol.status` and a detail."""
-
-    def __init__(self, code, detail=0):
-        self.code = code
-        self.detail = detail
-
-    def pack_into(self, out):
-        """Write the refusal's body; returns its size."""
-        return messages.REFUSAL.pack_into(out, 0, self.code, self.detail)
 
 
 class MeterService:

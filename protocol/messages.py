@@ -4,6 +4,7 @@ A reply carries the request's address, sequence and message code and `CONTROL_RE
 with the body `REFUSAL`. A message that asks for a list is answered with a head and then `count` entries.
 """
 
+from . import events
 from .layout import Layout
 
 IDENTIFY = 0x01
@@ -13,6 +14,7 @@ RECORDS = 0x04
 CLOCK_GET = 0x05
 CLOCK_SET = 0x06
 STATUS = 0x07
+EVENTS = 0x08
 BLOB_READ = 0x10
 BLOB_BEGIN = 0x11
 BLOB_BLOCK = 0x12
@@ -49,6 +51,11 @@ STATUS_REPLY = Layout(
     " refused_stuffing/u32 refused_crc/u32 refused_requests/u32 other_address/u32 records/u32 events/u32"
 )
 
+EVENTS_REQUEST = Layout("log/u8 first/u32 count/u8")
+EVENTS_REPLY = Layout("log/u8 first/u32 oldest/u32 next/u32 count/u8")
+"""A block of `protocol.events.ENTRY` from a log. `oldest` is also how many the log has lost. The meter may send fewer than were
+asked for; NOT_FOUND as with RECORDS, STORAGE if it holds `first` and cannot read it any more."""
+
 # Blobs: profile images, and later tables and updates, moved in blocks that can be resumed.
 PROFILE = 1
 INTENSITIES = 2
@@ -72,6 +79,7 @@ CATALOGUE = {
     CLOCK_GET: ("clock", EMPTY, CLOCK, None),
     CLOCK_SET: ("set clock", CLOCK_SET_REQUEST, CLOCK, None),
     STATUS: ("status", EMPTY, STATUS_REPLY, None),
+    EVENTS: ("events", EVENTS_REQUEST, EVENTS_REPLY, events.ENTRY),
     BLOB_READ: ("read blob", BLOB_READ_REQUEST, BLOB_READ_REPLY, None),
     BLOB_BEGIN: ("begin blob", BLOB_BEGIN_REQUEST, BLOB_STATE, None),
     BLOB_BLOCK: ("blob block", BLOB_BLOCK_REQUEST, BLOB_STATE, None),

@@ -75,7 +75,7 @@ class Log:
         if label is None:
             label = self.label
         if len(payload) != self.size or label != self.label:
-            self._resize(len(payload), label)
+            self.reshape(len(payload), label)
         view = self._view
         end = slot.HEAD + self.size
         struct.pack_into("<I", view, 0, self.next)
@@ -100,6 +100,11 @@ class Log:
                 self._slot = self._per_sector
         self.faults.report(faults.FULL, self._at)
         return False
+
+    def reshape(self, size, label=NO_LABEL):
+        """Let sectors begun from now on have payloads of `size` bytes and this label."""
+        self._resize(size, label)
+        self._settle()
 
     # Where the next slot goes
 
@@ -208,13 +213,18 @@ class Log:
         while newest >= 0 and not self._walk(newest):
             self._firsts[newest] = -1
             newest = self._newest_sector()
+        self._current = newest
+        self._settle()
         following = (newest + 1) % self._sectors
-        if newest >= 0:
-            self._current = newest
-            self._current_fits = self._head(newest)[:2] == (self.size, self.label)
-            for sector in range(self._sectors):
-                if sector != following and not self._sizes[sector] and self._holds_something(sector):
-                    self.faults.report(faults.LOST, self._at + sector)
+        for sector in range(self._sectors if newest >= 0 else 0):
+            if sector != following and not self._sizes[sector] and self._holds_something(sector):
+                self.faults.report(faults.LOST, self._at + sector)
+
+    def _settle(self):
+        """See whether the present sector is of the present shape, and whether the one after it is erased and is, too."""
+        head = self._head(self._current) if self._current >= 0 else None
+        self._current_fits = head is not None and head[:2] == (self.size, self.label)
+        following = (self._current + 1) % self._sectors
         start = (self._at + following) * self._nor.sector_size
         if self._head(following) == (self.size, self.label, True) and self._is_blank_behind_header(start):
             self._spare = following

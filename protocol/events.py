@@ -1,0 +1,92 @@
+"""Events: what happened to a meter beside metering, who did it, and what was before and after.
+
+Two logs. In the ordinary one a new event takes the place of the oldest, and the sequence number of the oldest tells how
+many were lost. The legal one holds what is legally relevant and loses nothing: when it is full, what would have to be
+logged there is refused. Each log is a chain: `link` is the SHA-256 of the link before and the event without its link.
+"""
+
+import hashlib
+
+from .layout import Layout
+
+ORDINARY = 0
+LEGAL = 1
+LOGS = {ORDINARY: "ordinary", LEGAL: "legal"}
+
+ENTRY = Layout("sequence/u32 order/u32 time/u32/s kind/u8 actor/u8 status/u16 subject/u16 old/b8 new/b8 link/b32")
+"""`sequence` counts within the log, `order` through both; `status` are the meter's flags at that moment."""
+LINK_SIZE = 32
+CHAIN_START = bytes(LINK_SIZE)
+
+ACTORS = {0: "meter", 1: "installer", 2: "laboratory", 3: "manufacturer"}
+"""The numbers of `protocol.session.ROLES`; 0 is the meter by itself, or nobody who had to prove a key."""
+
+POWER_UP = 1
+POWER_DOWN = 2
+BROWN_OUT = 3
+CLOCK_SET = 4
+PROFILE_ACCEPTED = 5
+PROFILE_CHANGED = 6
+INTENSITIES = 7
+CONFIGURATION = 8
+SEAL_OPENED = 9
+SEAL_CLOSED = 10
+AUTHENTICATION_FAILED = 11
+KEY_CHANGED = 12
+TAMPER = 13
+COUNTER_RESET = 14
+COUNTER_JUMP = 15
+STORAGE_FAULT = 16
+WATCHDOG = 17
+UPDATE_ACCEPTED = 18
+UPDATE_COMMITTED = 19
+UPDATE_ROLLED_BACK = 20
+UPDATE_REFUSED = 21
+SELF_CHECK_FAILED = 22
+EXHAUSTED = 23
+FAILURE = 24
+
+NUMBER = "number"
+TIME = "time"
+TAG = "tag"
+NOTHING = ""
+
+KINDS = {
+    POWER_UP: ("power up", ORDINARY, "reset cause", NUMBER, "uncommitted at most", NUMBER, "power-ups"),
+    POWER_DOWN: ("power down", ORDINARY, "", NOTHING, "", NOTHING, ""),
+    BROWN_OUT: ("brown-out", ORDINARY, "", NOTHING, "", NOTHING, ""),
+    CLOCK_SET: ("clock set", ORDINARY, "", TIME, "old", TIME, "new"),
+    PROFILE_ACCEPTED: ("profile accepted", LEGAL, "", TAG, "active", TAG, "next"),
+    PROFILE_CHANGED: ("profile changed", LEGAL, "", TAG, "old", TAG, "new"),
+    INTENSITIES: ("intensities", ORDINARY, "condition", TAG, "", TAG, "new"),
+    CONFIGURATION: ("configuration", LEGAL, "parameter", NUMBER, "old", NUMBER, "new"),
+    SEAL_OPENED: ("seal opened", LEGAL, "", NUMBER, "counter", NUMBER, "counter"),
+    SEAL_CLOSED: ("seal closed", LEGAL, "", NUMBER, "counter", NUMBER, "counter"),
+    AUTHENTICATION_FAILED: ("authentication failed", ORDINARY, "role", NUMBER, "failures before", NUMBER, "failures"),
+    KEY_CHANGED: ("key changed", LEGAL, "role", NOTHING, "", NOTHING, ""),
+    TAMPER: ("tamper", ORDINARY, "input", NUMBER, "before", NUMBER, "now"),
+    COUNTER_RESET: ("counter reset", ORDINARY, "channel", NUMBER, "before", NUMBER, "now"),
+    COUNTER_JUMP: ("counter jump", ORDINARY, "channel", NUMBER, "before", NUMBER, "now"),
+    STORAGE_FAULT: ("storage fault", ORDINARY, "fault", NOTHING, "", NUMBER, "sector"),
+    WATCHDOG: ("watchdog", ORDINARY, "", NOTHING, "", NOTHING, ""),
+    UPDATE_ACCEPTED: ("update accepted", LEGAL, "", TAG, "running", TAG, "new"),
+    UPDATE_COMMITTED: ("update committed", LEGAL, "", TAG, "before", TAG, "running"),
+    UPDATE_ROLLED_BACK: ("update rolled back", LEGAL, "", TAG, "tried", TAG, "running"),
+    UPDATE_REFUSED: ("update refused", ORDINARY, "reason", TAG, "running", TAG, "offered"),
+    SELF_CHECK_FAILED: ("self-check failed", ORDINARY, "check", NUMBER, "expected", NUMBER, "found"),
+    EXHAUSTED: ("signing key exhausted", ORDINARY, "", NOTHING, "", NUMBER, "signatures"),
+    FAILURE: ("program failure", ORDINARY, "", NOTHING, "", NUMBER, "failures"),
+}
+"""Kind: name, log, what `subject` numbers, then for `old` and for `new` how its 8 bytes are read and what they are.
+NUMBER and TIME (UNIX seconds) are little-endian, TAG the first 8 bytes of a SHA-256."""
+
+RESETS = {0: "power", 1: "watchdog", 2: "software", 3: "unknown"}
+FAULTS = {1: "a flipped bit, put right", 2: "cannot be read", 3: "worn", 4: "no room", 5: "a torn slot, from before"}
+"""What the `subject` of POWER_UP and of STORAGE_FAULT means (`firmware.store.faults`)."""
+
+
+def chain(link, entry):
+    """The link of `entry` (its bytes; the link in them does not count) behind an event with `link`."""
+    digest = hashlib.sha256(link)
+    digest.update(memoryview(entry)[: ENTRY.size - LINK_SIZE])
+    return digest.digest()
