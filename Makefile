@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 STUBS := $(VENV)/micropython-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint pico mps2 clean
+.PHONY: demo test lint prove pico mps2 clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
@@ -18,6 +18,10 @@ lint: $(READY) $(STUBS)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file firmware/mypy.ini
+
+# The arithmetic of the device, for all inputs (docs/arithmetic.md).
+prove: $(READY)
+	$(BIN)/python -m testbench.proof
 
 # MicroPython images of the emulated targets, cached for this user.
 pico mps2: $(READY)

@@ -13,7 +13,7 @@ from protocol.image import NO_FACTOR, ImageError
 from protocol.registers import NO_REGISTER
 
 from . import native
-from .kernel import FACTOR_AT, FACTOR_LIMBS, ROW
+from .kernel import FACTOR_AT, FACTOR_LIMBS, FACTOR_SIZES, ROW
 
 INDEX_LIMBS = 4
 ACCUMULATOR_LIMBS = 8
@@ -32,29 +32,35 @@ class Integrator:
         self.state = array("H", bytes(2 * limbs))
         self.bytes = uctypes.bytearray_at(uctypes.addressof(self.state), 2 * limbs)
         self.counts = array("H", bytes(4 * channels))
-        self.rows = 2 * channels + len(image.terms)
-        self.plan = array("H", bytes(2 * ROW * self.rows))
-        row = 0
-        for n in range(channels):
-            self._set_row(row, INDEX_LIMBS * n, INDEX_LIMBS, n, 1)
-            self._set_row(row + 1, self.increments_at + INCREMENT_LIMBS * n, INCREMENT_LIMBS, n, 1)
-            row += 2
-        self._live = []
+        groups = [
+            [(INDEX_LIMBS * n, INDEX_LIMBS, 1, None), (self.increments_at + INCREMENT_LIMBS * n, INCREMENT_LIMBS, 1, None)]
+            for n in range(channels)
+        ]
         for channel, register, error_register, shift, constant, *factors in image.terms:
             skip = 2 * shift
-            width = ACCUMULATOR_LIMBS - skip
             at = self.accumulators_at + ACCUMULATOR_LIMBS * register + skip
             numbers = tuple(conditions.number(factor) for factor in factors if factor != NO_FACTOR)
             highest = constant
             for factor in factors:
                 if factor != NO_FACTOR:
                     highest *= image.highest(factor)
-            self._set_row(row, at, width, channel, highest)
+            live = None
             if numbers:
                 twin = at if error_register == NO_REGISTER else at + ACCUMULATOR_LIMBS * (error_register - register)
                 words = array("H", [constant >> 16 * n & 0xFFFF for n in range(FACTOR_LIMBS)])
-                self._live.append((ROW * row, at, twin, words, numbers))
-            row += 1
+                live = at, twin, words, numbers
+            groups[channel].append((at, ACCUMULATOR_LIMBS - skip, highest, live))
+        self.plan = array("H", bytes(2 * sum(1 + ROW * len(group) for group in groups)))
+        self._live = []
+        base = 0
+        for group in groups:
+            self.plan[base] = len(group)
+            base += 1
+            for at, width, highest, live in group:
+                self._set_row(base, at, width, highest)
+                if live:
+                    self._live.append((base,) + live)
+                base += ROW
 
     def fold(self, conditions):
         """Put the present values of the conditions and tables into the plan; nothing is allocated."""
@@ -71,25 +77,18 @@ class Integrator:
                 native.scale(plan, base + FACTOR_AT, value & 0xFFFF, value >> 16)
             plan[base] = twin if error else at
 
-    def _set_row(self, row, at, width, channel, constant):
+    def _set_row(self, base, at, width, constant):
         plan = self.plan
-        base = ROW * row
-        plan[base] = at
-        plan[base + 1] = width
-        plan[base + 2] = channel
         limbs = 0
-        while constant and limbs < FACTOR_LIMBS:
-            plan[base + FACTOR_AT + limbs] = constant & 0xFFFF
-            constant >>= 16
-            limbs += 1
-        if constant or (limbs > 1 and limbs + 1 > width):
+        for limbs in FACTOR_SIZES:
+            if constant < 1 << 16 * limbs:
+                break
+        if constant >= 1 << 16 * limbs or limbs >= width:
             raise ImageError("profile image has a constant too large for its register")
-        plan[base + 3] = limbs
+        plan[base : base + FACTOR_AT] = array("H", [at, width, limbs])
+        for n in range(limbs):
+            plan[base + FACTOR_AT + n] = constant >> 16 * n & 0xFFFF
 
     def add(self):
         """Add `counts` to everything they feed and clear them. Returns False if an accumulator is full."""
-        failed = native.accumulate(self.state, self.plan, self.counts, self.rows)
-        counts = self.counts
-        for n in range(2 * self.channels):
-            counts[n] = 0
-        return not failed
+        return not native.accumulate(self.state, self.plan, self.counts, self.channels)

@@ -3,45 +3,51 @@
 Everything is exact; an accumulator that would pass its width is filled with ones, stays so, and is reported. No step here
 makes a number above 2**32 - 1; on a 32-bit port the plain twin leaves the heap alone only below 2**30.
 
-A plan row says what one channel adds to one accumulator: ROW halfwords
-    at, width, channel, limbs, e0 … e7
-`state[at : at + width] += e * count[channel]`, where `e` has `limbs` limbs and `limbs + 1 <= width` or e is 1.
+A plan is one group for each channel, in order: the number of the group's rows, then the rows, ROW halfwords each:
+    at, width, limbs, e0 … e7
+A row says `state[at : at + width] += e * count`, where `count` is its channel's and `e` the first `limbs` limbs; `limbs` is
+one of FACTOR_SIZES and less than `width`.
 """
 
 from micropython import const
 
-ROW = const(12)
-FACTOR_AT = const(4)
+ROW = const(11)
+FACTOR_AT = const(3)
 FACTOR_LIMBS = const(8)
+FACTOR_SIZES = (1, 2, 3, 4, 7)
 
 
-def accumulate(state, plan, counts, rows):
-    """Run `rows` rows of `plan` with `counts`, two limbs a channel. Returns 0, or 1 + the last row that overflowed."""
+def accumulate(state, plan, counts, channels):
+    """Take the channels' counts, two limbs each, and add them by `plan`. Returns 1 if an accumulator was too full, else 0."""
     failed = 0
-    for row in range(rows):
-        base = row * ROW
-        start = plan[base]
-        end = start + plan[base + 1]
-        count_at = 2 * plan[base + 2]
+    group = 0
+    for channel in range(channels):
+        rows = plan[group]
+        group += 1
         for limb in range(2):
-            count = counts[count_at + limb]
+            count = counts[2 * channel + limb]
             if count:
-                at = start + limb
-                carry = 0
-                for i in range(base + FACTOR_AT, base + FACTOR_AT + plan[base + 3]):
-                    total = state[at] + plan[i] * count + carry
-                    state[at] = total & 0xFFFF
-                    carry = total >> 16
-                    at += 1
-                while carry and at < end:
-                    total = state[at] + carry
-                    state[at] = total & 0xFFFF
-                    carry = total >> 16
-                    at += 1
-                if carry:
-                    failed = row + 1
-                    for at in range(start, end):
-                        state[at] = 0xFFFF
+                counts[2 * channel + limb] = 0
+                for base in range(group, group + ROW * rows, ROW):
+                    start = plan[base]
+                    end = start + plan[base + 1]
+                    at = start + limb
+                    carry = 0
+                    for i in range(base + FACTOR_AT, base + FACTOR_AT + plan[base + 2]):
+                        total = state[at] + plan[i] * count + carry
+                        state[at] = total & 0xFFFF
+                        carry = total >> 16
+                        at += 1
+                    while carry and at < end:
+                        total = state[at] + carry
+                        state[at] = total & 0xFFFF
+                        carry = total >> 16
+                        at += 1
+                    if carry:
+                        failed = 1
+                        for at in range(start, end):
+                            state[at] = 0xFFFF
+        group += ROW * rows
     return failed
 
 

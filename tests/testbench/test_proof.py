@@ -1,0 +1,84 @@
+"""The proofs hold for the firmware as it is, and are lost with any of its steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from testbench.proof import kernel, lemmas, source
+from testbench.proof.words import Refuted
+
+SHAPES = [(2, 1), (6, 4), (8, 7)]
+
+
+def test_words_are_what_a_32_bit_machine_makes_of_them() -> None:
+    for what, claim in lemmas.lemmas():
+        lemmas.prove(claim, what)
+
+
+@pytest.mark.parametrize("n", [0, 1], ids=["plain", "viper"])
+def test_the_kernel_is_exact(n: int) -> None:
+    twin = kernel.twins(source.text)[n]
+    assert kernel.prove_plan(twin) > 1
+    assert kernel.prove_scale(twin) > 1
+    for shape in SHAPES:
+        assert kernel.prove_row(twin, *shape) > 1
+
+
+def spoilt(module: str, right: str, wrong: str) -> kernel.Kernel:
+    """The twin `module` with one place of its source changed."""
+    text = source.text(module)
+    assert text.count(right) >= 1
+
+    def changed(name: str) -> str:
+        return text.replace(right, wrong, 1) if name == module else source.text(name)
+
+    return next(twin for twin in kernel.twins(changed) if twin.name == module)
+
+
+@pytest.mark.parametrize(
+    ("module", "right", "wrong"),
+    [
+        ("kernel", "state[at] + plan[i] * count + carry", "state[at] + plan[i] * count"),
+        ("kernel", "carry = total >> 16", "carry = total >> 17"),
+        ("kernel", "state[at] = total & 0xFFFF", "state[at] = total & 0x7FFF"),
+        ("kernel", "while carry and at < end", "while carry and at < end + 1"),
+        ("kernel", "while carry and at < end", "while carry and at < end - 1"),
+        ("kernel", "failed = 1", "failed = 0"),
+        ("kernel", "state[at] = 0xFFFF", "state[at] = 0xFFFE"),
+        ("kernel", "counts[2 * channel + limb] = 0", "pass"),
+        ("kernel", "for limb in range(2)", "for limb in range(1)"),
+        ("kernel", "at = start + limb", "at = start"),
+        ("kernel_viper", "total = uint(state[0]) + uint(plan[3]) * count", "total = uint(plan[3]) * count"),
+        ("kernel_viper", "uint(state[4]) + uint(plan[7]) * count", "uint(state[4]) + uint(plan[6]) * count"),
+        ("kernel_viper", "uint(limbs << 1)", "uint(limbs)"),
+        ("kernel_viper", "if uint(state) == end", "if uint(state) == start"),
+        ("kernel_viper", "while uint(state) > start", "while uint(state) > start + limb"),
+        ("kernel_viper", "counts[0] = 0", "pass"),
+        ("kernel_viper", "plan = ptr16(group)", "pass"),
+        ("kernel_viper", "elif limbs > 1", "elif limbs > 2"),
+    ],
+)
+def test_accumulate_with_a_step_changed_is_refuted(module: str, right: str, wrong: str) -> None:
+    twin = spoilt(module, right, wrong)
+    with pytest.raises(Refuted):
+        kernel.prove_row(twin, 2, 1)
+        kernel.prove_row(twin, 4, 2)
+        kernel.prove_row(twin, 8, 7)
+        kernel.prove_plan(twin)
+
+
+@pytest.mark.parametrize(
+    ("module", "right", "wrong"),
+    [
+        ("kernel", "carry += total >> 16", "pass"),
+        ("kernel", "lost = carry | carry_high", "lost = carry"),
+        ("kernel", "if below and high:", "if below and low:"),
+        ("kernel", "below = limb", "below = plan[i]"),
+        ("kernel_viper", "lost = carry | carry_high", "lost = carry_high"),
+        ("kernel_viper", "if below * high:", "if below * low:"),
+        ("kernel_viper", "shifted = below * high + carry_high", "shifted = below * high"),
+    ],
+)
+def test_scale_with_a_step_changed_is_refuted(module: str, right: str, wrong: str) -> None:
+    with pytest.raises(Refuted):
+        kernel.prove_scale(spoilt(module, right, wrong))
