@@ -14,7 +14,7 @@ from micropython import const
 ROW = const(11)
 FACTOR_AT = const(3)
 FACTOR_LIMBS = const(8)
-FACTOR_SIZES = (1, 2, 3, 4, 7)
+FACTOR_SIZES = (1, 2, 3, 4, 5, 7)
 
 
 def accumulate(state, plan, counts, channels):

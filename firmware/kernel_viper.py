@@ -39,10 +39,11 @@ def accumulate(state: ptr16, plan: ptr16, counts: ptr16, channels: int) -> int:
                         if limbs > 4:
                             total = (total >> 16) + uint(state[4]) + uint(plan[7]) * count
                             state[4] = total
-                            total = (total >> 16) + uint(state[5]) + uint(plan[8]) * count
-                            state[5] = total
-                            total = (total >> 16) + uint(state[6]) + uint(plan[9]) * count
-                            state[6] = total
+                            if limbs > 5:
+                                total = (total >> 16) + uint(state[5]) + uint(plan[8]) * count
+                                state[5] = total
+                                total = (total >> 16) + uint(state[6]) + uint(plan[9]) * count
+                                state[6] = total
                     elif limbs > 1:
                         total = (total >> 16) + uint(state[1]) + uint(plan[4]) * count
                         state[1] = total

@@ -30,7 +30,7 @@ class Meter:
     `inputs[n].value` is what a condition with source n measures now (`firmware.conditions`).
     """
 
-    def __init__(self, image, clock, drivers, identity, inputs=()):
+    def __init__(self, image, clock, drivers, identity, inputs=(), records_held=RECORDS_HELD):
         self.clock = clock
         self.identity = identity
         self.status = 0 if clock.valid else flags.CLOCK_INVALID
@@ -38,7 +38,8 @@ class Meter:
         self._inputs = inputs
         self._next = None
         self.archives = []
-        self._run(image, RamRing(self._record_size(image), RECORDS_HELD), records.CHAIN_START)
+        self._records_held = records_held
+        self._run(image, RamRing(self._record_size(image), records_held), records.CHAIN_START)
         self._begin()
 
     def sample(self):
@@ -138,7 +139,7 @@ class Meter:
         ring = writer.ring
         if image.registers != self.image.registers or image.conditions != self.image.conditions:
             self.archives.append(writer)
-            ring = RamRing(self._record_size(image), RECORDS_HELD, ring.next)
+            ring = RamRing(self._record_size(image), self._records_held, ring.next)
         self._run(image, ring, writer.head)
         state = self.integrator.state
         state[: old.accumulators_at] = old.state[: old.accumulators_at]

@@ -52,6 +52,8 @@ SURFACE_HEAD = Layout("x/u8 y/u8 nx/u8 ny/u8 x0/u32 dx/u32 y0/u32 dy/u32 offset/
 The value is `offset` and the bilinear of the nodes in eighths: `firmware.tables.Surface`, `hostlink.replay`."""
 SURFACE_FRACTION_BITS = 10
 SURFACE_EIGHTHS_BITS = 3
+SURFACE_STEP_MAX = (1 << 31) // ((2 << SURFACE_FRACTION_BITS) + 1) - 1
+"""A step's share of a cell, `(step << 10) + step // 2` before its division, stays a small integer."""
 
 SMALL = 1 << 30
 """Every value of a factor is below this: a small integer on a 32-bit meter."""
@@ -171,7 +173,7 @@ class Image:
             return False
         for condition, count, first, step in ((x, nx, x0, dx), (y, ny, y0, dy)):
             low, high = self.conditions[condition][4:6]
-            if not (first <= low and high <= first + (count - 1) * step and 0 < step < 1 << 30 - SURFACE_FRACTION_BITS):
+            if not (first <= low and high <= first + (count - 1) * step and 0 < step <= SURFACE_STEP_MAX):
                 return False
         return offset < SMALL - (1 << 16 + SURFACE_EIGHTHS_BITS)
 
