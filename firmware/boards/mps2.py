@@ -27,7 +27,7 @@ _HALF_PERIOD = micropython.const(1 << 29)
 
 @micropython.asm_thumb
 def _semihost(r0, r1):
-    data(2, 0xBEAB)
+    data(2, 0xBEAB)  # type: ignore[name-defined]
 
 
 class HostFile:

@@ -29,7 +29,8 @@ class Mps2Rig:
         self._own = None if board else Mps2([device_root() / "protocol", device_root() / "firmware"])
         self._board = board or self._own
         self._commands = bytearray()
-        self._file = tempfile.NamedTemporaryFile(prefix="tonne-mps2-")
+        self._folder = tempfile.TemporaryDirectory(prefix="tonne-mps2-")
+        self._file = Path(self._folder.name) / "commands"
         self.run("from firmware.boards.mps2 import Bench\nimport gc")
         self.run("bench = None\ngc.collect()\nimage = bytearray()")
         for at in range(0, len(profile), 256):
@@ -44,7 +45,7 @@ class Mps2Rig:
 
     def close(self) -> None:
         """Remove every trace."""
-        self._file.close()
+        self._folder.cleanup()
         if self._own:
             self._own.close()
 
@@ -67,9 +68,9 @@ class Mps2Rig:
 
     def settle(self) -> None:
         """Return when the meter has taken in everything given so far. Raises DeviceError if it allocated."""
-        Path(self._file.name).write_bytes(self._commands)
+        self._file.write_bytes(self._commands)
         self._commands.clear()
-        self.run(f"bench.run({self._file.name!r})")
+        self.run(f"bench.run({str(self._file)!r})")
 
     def preset(self, word: int) -> None:
         """Fill every index and accumulator with 32-bit `word`."""
