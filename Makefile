@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 STUBS := $(VENV)/micropython-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint prove million pico mps2 clean
+.PHONY: demo test lint prove million pico mps2 attack bench-trust clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
@@ -26,6 +26,14 @@ prove: $(READY)
 # A million random steps over every kind of term, device against replay, on 64 and on 32 bits: some eight minutes.
 million: $(READY) mps2
 	TONNE_STEPS=1000000 $(BIN)/python -m pytest tests/firmware/test_terms.py tests/firmware/test_mps2.py
+
+# 100,000 mutated, replayed, reordered and forged privileged frames against the real firmware (docs/trust.md).
+attack: $(READY)
+	$(BIN)/python -m testbench.attack
+
+# What a MAC and a signature cost on an emulated Cortex-M3.
+bench-trust: $(READY)
+	$(BIN)/python -m testbench.bench.trust
 
 # MicroPython images of the emulated targets, cached for this user.
 pico mps2: $(READY)

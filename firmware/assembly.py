@@ -1,29 +1,41 @@
 """A meter put together from what a board brings; every board calls `assemble` and then only feeds the server and samples."""
 
+import os
+
 from .blobs import BlobService, RamBlobs
 from .link import Server
 from .meter import Meter
 from .service import MeterService
+from .trust.kept import Keys, RamJournal, Security
+from .trust.service import Trust
 
 
 class Assembly:
-    """A meter at work: `meter` counts and keeps, `server` answers."""
+    """A meter at work: `meter` counts and keeps, `server` answers, `trust` guards. Call `step` while there is time."""
 
-    def __init__(self, meter, server):
+    def __init__(self, meter, server, trust):
         self.meter = meter
         self.server = server
+        self.trust = trust
+
+    def step(self):
+        """A little of the work that can wait, some milliseconds at most; False when there is none."""
+        return self.trust.step()
 
 
-def assemble(image, clock, drivers, inputs, identity, address):
+def assemble(image, clock, drivers, inputs, identity, address, random=os.urandom):
     """Put a meter together.
 
     `image` is the profile that governs (`protocol.image.Image`), `clock` a `firmware.clock.Clock`, `drivers` one a channel and
     `inputs` one a condition's source (`firmware.meter.Meter`), `identity` of `firmware.identity`, `address` that of the link.
+    `random(n)` gives n bytes that nobody can foretell.
     """
     meter = Meter(image, clock, drivers, identity, inputs)
     service = MeterService(meter)
     handlers = service.table()
     handlers.update(BlobService(meter, RamBlobs()).table())
-    server = Server(address, handlers)
+    trust = Trust(meter, Keys(RamJournal()), Security(RamJournal()), random)
+    handlers.update(trust.table())
+    server = Server(address, handlers, trust.guard)
     service.server = server
-    return Assembly(meter, server)
+    return Assembly(meter, server, trust)

@@ -143,3 +143,13 @@ def unstuff(buffer: ptr8, size: int) -> int:
             buffer[write] = 0xA5
             write += 1
     return write
+
+
+@micropython.viper
+def equal(a: ptr8, b: ptr8, size: int) -> bool:
+    different = 0
+    n = 0
+    while n < size:
+        different |= a[n] ^ b[n]
+        n += 1
+    return different == 0

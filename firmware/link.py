@@ -1,6 +1,6 @@
 """The server: bytes in, one reply per good request out. Everything it refuses is counted; nothing it gets can stop it."""
 
-from protocol import frame
+from protocol import frame, session
 from protocol import status as codes
 from protocol.deframer import Deframer
 
@@ -11,15 +11,17 @@ class Server:
     """Answers at `address`. `services` maps a message code to `(request size or -1, handler)`.
 
     A handler takes (body, out), both memoryviews, writes its reply to `out` and returns its size, or raises Refusal.
+    `guard` (`trust.session.Guard`), if given, says which requests may pass and signs the replies to those it authenticated.
     """
 
-    def __init__(self, address, services):
+    def __init__(self, address, services, guard=None):
         self.address = address
         self.deframer = Deframer()
         self.encoder = frame.Encoder()
         self.other_address = 0
         self.refused = 0
         self._services = services
+        self._guard = guard
 
     def feed(self, data):
         """Yield the replies, memoryviews good until the next one, to the requests that end within `data`."""
@@ -38,14 +40,25 @@ class Server:
             return None
         out = self.encoder.body
         answer = frame.CONTROL_REPLY
+        guard = self._guard
+        signed = False
         try:
             if control & ~frame.CONTROL_MAC != frame.VERSION:
                 raise Refusal(codes.WRONG_VERSION, frame.VERSION)
-            size = self._serve(request[3], request[frame.HEADER_SIZE :], out)
+            body = request[frame.HEADER_SIZE :]
+            if guard:
+                body = guard.admit(request)
+                signed = guard.authenticated
+                guard.permit(request[3])
+            size = self._serve(request[3], body, out[: -session.TRAILER] if signed else out)
         except Refusal as refusal:
             self.refused += 1
             answer |= frame.CONTROL_REFUSED
             size = refusal.pack_into(out)
+        if signed:
+            answer |= frame.CONTROL_MAC
+            whole = self.encoder.head(self.address, answer, request[2], request[3], size + session.TRAILER)
+            size = guard.sign(whole, size)
         return self.encoder.finish(self.address, answer, request[2], request[3], size)
 
     def _serve(self, message, body, out):

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hostlink.errors import Refused
+from hostlink.errors import ProofError, Refused
+from hostlink.session import Session
 from protocol import frame, messages
 from protocol import status as codes
 from protocol.deframer import Deframer
@@ -30,11 +31,18 @@ class Link:
         self._sequence = 0
         self._sent = b""
         self._expected = (0, 0, 0)
+        self._session: Session | None = None
         self.counts: Counter[str] = Counter()
 
-    def request(self, address: int, message: int, body: bytes = b"", control: int = 0) -> bytes:
-        """The next request's frame. From here on only its own reply is accepted."""
+    def request(
+        self, address: int, message: int, body: bytes = b"", control: int = 0, session: Session | None = None
+    ) -> bytes:
+        """The next request's frame, under a MAC of `session` if given. From here on only its own reply is accepted."""
         self._sequence = (self._sequence + 1) & 0xFF
+        self._session = session
+        if session:
+            control |= frame.CONTROL_MAC
+            body = session.protect(bytes((address, control | frame.VERSION, self._sequence, message)), body)
         wire = frame.encode(address, control, self._sequence, message, body)
         self._sent = bytes((address, control | frame.VERSION, self._sequence, message)) + body
         self._expected = (address, self._sequence, message)
@@ -42,7 +50,9 @@ class Link:
         return wire
 
     def receive(self, data: bytes) -> Reply | None:
-        """Take in `data`; the reply if it is complete, else None. Raises Refused if the meter refused."""
+        """Take in `data`; the reply if it is complete, else None. Raises Refused if the meter refused, ProofError if a
+        reply that should be under a MAC is not.
+        """
         found = None
         for view in self._deframer.feed(data):
             got = bytes(view)
@@ -53,6 +63,8 @@ class Link:
         address, control, message, body = found[0], found[1], found[3], found[4:]
         self._expected = (0, 0, 0)
         self.counts["replies"] += 1
+        if control & frame.CONTROL_MAC or (self._session and not control & frame.CONTROL_REFUSED):
+            body = self._proved(found[:4], body)
         if control & frame.CONTROL_REFUSED:
             raise self._refusal(message, body)
         return Reply(address, message, body)
@@ -78,6 +90,11 @@ class Link:
             self.counts["stale"] += 1
             return False
         return True
+
+    def _proved(self, header: bytes, body: bytes) -> bytes:
+        if self._session is None:
+            raise ProofError("expected a plain reply to a plain request, got one under a MAC: somebody is on the line")
+        return self._session.check(header, body)
 
     def _refusal(self, message: int, body: bytes) -> Refused:
         self.counts["refused"] += 1

@@ -1,5 +1,6 @@
 """The typed client: what a meter says, as values."""
 
+import secrets
 import time as wall
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostlink.capture import recording
-from hostlink.errors import DataError
+from hostlink.errors import DataError, NoReply, UsageError
 from hostlink.records import IntervalRecord, decode
+from hostlink.session import Session
 from hostlink.tables import values
 from hostlink.transport import DEFAULT_BAUD, Tap, Transport
 from hostlink.values import Amount, Register, Time, utc
@@ -16,7 +18,9 @@ from protocol import frame, messages, registers
 from protocol import status as flags
 from protocol.image import Image
 from protocol.layout import Layout
+from protocol.lms import HSS_PUBLIC_SIZE
 from protocol.records import TAG_SIZE
+from protocol.session import needed
 
 RECORDS_ASKED = 255
 
@@ -57,6 +61,22 @@ class Registers:
     registers: tuple[Register, ...]
 
 
+@dataclass(frozen=True)
+class Trust:
+    """Keys, session and seal of a meter; `public` verifies its statements, zeros until it is made."""
+
+    provisioned: int
+    role: int
+    failures: int
+    locked: int
+    refused_macs: int
+    sealed: int
+    seal_counter: int
+    levels: int
+    signatures_left: int
+    public: bytes
+
+
 class Meter:
     """A meter at `address` on an open transport. Methods raise the errors of `hostlink.errors.LinkError`, and DataError."""
 
@@ -64,11 +84,18 @@ class Meter:
         self.transport = transport
         self.address = address
         self.timeout = timeout
+        self.session: Session | None = None
 
     def ask(self, message: int, body: bytes = b"", *, timeout: float | None = None, retries: int = 3) -> bytes:
-        """Send one request; the reply's body. `timeout` in seconds overrides the one derived from the baud rate."""
+        """Send one request, under a MAC if it needs a role and a session is open (`hostlink.session.Privileged`).
+
+        Returns the reply's body. `timeout` in seconds overrides the one derived from the baud rate.
+        """
         limit = self.timeout if timeout is None else timeout
-        return self.transport.exchange(self.address, message, body, timeout=limit, retries=retries).body
+        session = self.session if needed(message) else None
+        return self.transport.exchange(
+            self.address, message, body, timeout=limit, retries=retries, session=session
+        ).body
 
     def identify(self) -> Identity:
         """Serial number, versions, digests and the shape of the meter's records."""
@@ -145,6 +172,36 @@ class Meter:
         """Set the meter's clock to UNIX seconds, by default this computer's; returns what the meter then says."""
         now = int(wall.time()) if seconds is None else seconds
         return _clock(self.ask(messages.CLOCK_SET, messages.CLOCK_SET_REQUEST.pack(now)))
+
+    def trust(self) -> Trust:
+        """Keys, session, seal and signing key: what the meter says of them."""
+        return Trust(**_values(messages.TRUST_REPLY, self.ask(messages.TRUST), "trust"))
+
+    def provision(
+        self,
+        installer: bytes,
+        laboratory: bytes,
+        manufacturer: bytes,
+        update: bytes = bytes(HSS_PUBLIC_SIZE),
+        entropy: bytes | None = None,
+    ) -> Trust:
+        """Give a factory-new meter its keys (32 bytes each) and the HSS public key of its updates. Once; else Refused."""
+        entropy = secrets.token_bytes(32) if entropy is None else entropy
+        body = messages.KEYS_PROVISION_REQUEST.pack(installer, laboratory, manufacturer, update, entropy)
+        return Trust(**_values(messages.TRUST_REPLY, self.ask(messages.KEYS_PROVISION, body, retries=0), "trust"))
+
+    def rotate_key(self, role: int, key: bytes, attempts: int = 3) -> None:
+        """Replace the key of `role`, at most that of the open session, with `key`, which travels hidden. Raises Refused."""
+        if self.session is None:
+            raise UsageError("expected an open session: a key is rotated by who holds it, or a role above it")
+        for attempt in range(attempts):
+            try:
+                body = messages.KEY_ROTATE_REQUEST.pack(role, self.session.cover(role, key))
+                self.ask(messages.KEY_ROTATE, body, retries=0)
+                return
+            except NoReply:
+                if attempt + 1 == attempts:
+                    raise
 
     def profile(self, tag: bytes = bytes(TAG_SIZE)) -> Image:
         """The profile image with this tag, by default the active one, fetched in blocks. Raises DataError if it is damaged."""

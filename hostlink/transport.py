@@ -8,6 +8,7 @@ from serial.tools import list_ports
 
 from hostlink.errors import NoReply, PortError
 from hostlink.link import Link, Reply
+from hostlink.session import Session
 from protocol import frame
 
 DEFAULT_BAUD = 115200
@@ -50,12 +51,16 @@ class Transport:
         timeout: float | None = None,
         retries: int = 3,
         control: int = 0,
+        session: Session | None = None,
     ) -> Reply:
-        """Send a request and return its reply. Raises NoReply, Refused or PortError."""
+        """Send a request, under a MAC of `session` if given, and return its reply.
+
+        Raises NoReply, Refused, PortError, or ProofError for a reply whose MAC does not hold.
+        """
         for attempt in range(retries + 1):
             if attempt:
                 self.retries += 1
-            wire = self.link.request(address, message, body, control)
+            wire = self.link.request(address, message, body, control, session)
             self._write(wire)
             limit = self.timeout(len(wire)) if timeout is None else timeout
             reply = self._wait(time.monotonic() + limit)

@@ -19,6 +19,12 @@ BLOB_READ = 0x10
 BLOB_BEGIN = 0x11
 BLOB_BLOCK = 0x12
 BLOB_COMMIT = 0x13
+SESSION_OPEN = 0x20
+SESSION_PROVE = 0x21
+SESSION_CLOSE = 0x22
+KEYS_PROVISION = 0x23
+KEY_ROTATE = 0x24
+TRUST = 0x25
 
 EMPTY = Layout("")
 
@@ -71,6 +77,24 @@ BLOB_STATE = Layout("kind/u8 size/u32 received/u32 digest/b32")
 BLOB_COMMIT_REQUEST = Layout("kind/u8 digest/b32")
 BLOB_COMMIT_REPLY = Layout("kind/u8 effective/u32/s")
 
+# Sessions and keys: `protocol.session`.
+SESSION_OPEN_REQUEST = Layout("role/u8 nonce/b16")
+SESSION_OPEN_REPLY = Layout("nonce/b16")
+SESSION_PROVE_REQUEST = Layout("role/u8 proof/b16")
+SESSION_PROVE_REPLY = Layout("proof/b16 idle/u16/s")
+"""The session ends after `idle` seconds without a privileged frame."""
+KEYS_PROVISION_REQUEST = Layout("installer/b32 laboratory/b32 manufacturer/b32 update/b60 entropy/b32")
+"""Taken once, by a meter that has no keys. `update` is the HSS public key that update packages are verified with, zeros for
+none; `entropy` goes into the meter's own signing key beside what the meter draws itself."""
+KEY_ROTATE_REQUEST = Layout("role/u8 key/b32")
+"""`key` as `protocol.session.cover` hides it."""
+TRUST_REPLY = Layout(
+    "provisioned/u8 role/u8 failures/u16 locked/u32/s refused_macs/u32 sealed/u8 seal_counter/u32"
+    " levels/u8 signatures_left/u32 public/b60"
+)
+"""`role` of the open session, `locked` seconds until a proof is listened to again; `public` is the key that statements are
+verified with, zeros until it is made."""
+
 CATALOGUE = {
     IDENTIFY: ("identify", EMPTY, IDENTITY, None),
     READING: ("reading", EMPTY, READING_REPLY, None),
@@ -84,5 +108,11 @@ CATALOGUE = {
     BLOB_BEGIN: ("begin blob", BLOB_BEGIN_REQUEST, BLOB_STATE, None),
     BLOB_BLOCK: ("blob block", BLOB_BLOCK_REQUEST, BLOB_STATE, None),
     BLOB_COMMIT: ("commit blob", BLOB_COMMIT_REQUEST, BLOB_COMMIT_REPLY, None),
+    SESSION_OPEN: ("open session", SESSION_OPEN_REQUEST, SESSION_OPEN_REPLY, None),
+    SESSION_PROVE: ("prove key", SESSION_PROVE_REQUEST, SESSION_PROVE_REPLY, None),
+    SESSION_CLOSE: ("close session", EMPTY, EMPTY, None),
+    KEYS_PROVISION: ("provision keys", KEYS_PROVISION_REQUEST, TRUST_REPLY, None),
+    KEY_ROTATE: ("rotate key", KEY_ROTATE_REQUEST, EMPTY, None),
+    TRUST: ("trust", EMPTY, TRUST_REPLY, None),
 }
 """Message code: name, request, reply, entry of the reply's list (None: no list, or a list of another shape)."""

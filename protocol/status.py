@@ -52,6 +52,14 @@ STORAGE = 7
 WRONG_VERSION = 8
 BAD_DIGEST = 9
 EXHAUSTED = 10
+NO_SESSION = 11
+"""Detail: the role it takes."""
+BAD_MAC = 12
+REPLAYED = 13
+"""Detail: the counter that was used last."""
+LOCKED = 14
+"""Detail: seconds until a proof is listened to again."""
+SEALED = 15
 
 REFUSALS = {
     UNKNOWN_MESSAGE: "unknown message",
@@ -64,6 +72,11 @@ REFUSALS = {
     WRONG_VERSION: "wrong version",
     BAD_DIGEST: "digest does not match",
     EXHAUSTED: "exhausted",
+    NO_SESSION: "no session with the role it takes",
+    BAD_MAC: "the key or the MAC does not prove",
+    REPLAYED: "replayed or out of order",
+    LOCKED: "shut after failed proofs, seconds left",
+    SEALED: "sealed",
 }
 
 

@@ -121,7 +121,7 @@ def main(path):
     poll.register(link, select.POLLIN)
     sink.write(b"UP\r\n")
     while True:
-        for stream, events in poll.poll():
+        for stream, events in poll.poll(0 if device.step() else -1):
             if stream is source:
                 if not bench.serve(device.meter):
                     return

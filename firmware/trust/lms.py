@@ -6,8 +6,6 @@ One hash costs 7 k instructions on a Cortex-M3, a step some 0.1 M, a leaf 7 M, a
 import hashlib
 import struct
 
-import uctypes
-
 from protocol.lms import D_INTR, D_LEAF, D_MESG, D_PBLK, HEIGHTS, N, digits, signature_size
 
 OTS_KIND = 3
@@ -15,34 +13,6 @@ W, P, LS = 4, 67, 4
 LAST = (1 << W) - 1
 _RANDOMIZER = 0xFFFD
 """Index of the pseudo-random C among a leaf's secrets: never that of a chain."""
-_OBJECT = 128
-"""Bytes that MicroPython's SHA-256 object spans on its heap: 116 to 128 are used, in blocks of 16 or 32."""
-
-
-class Hasher:
-    """SHA-256 of one short block again and again: 64 bytes of garbage a hash instead of 192.
-
-    MicroPython has no way to restart a hash object, so a fresh one's memory is kept and put back. Where a trial shows
-    that this does not work, each hash is an object of its own.
-    """
-
-    def __init__(self):
-        self._sha = hashlib.sha256()
-        self._memory = uctypes.bytearray_at(id(self._sha), _OBJECT)
-        self._fresh = bytes(self._memory)
-        sample = bytes(range(55))
-        expected = hashlib.sha256(sample).digest()
-        self._again = True
-        for _ in range(2):
-            self._again = self._again and self.digest(sample) == expected
-
-    def digest(self, block):
-        """SHA-256 of `block`."""
-        if not self._again:
-            return hashlib.sha256(block).digest()
-        self._memory[:] = self._fresh
-        self._sha.update(block)
-        return self._sha.digest()
 
 
 class Chains:

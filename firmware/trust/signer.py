@@ -10,7 +10,8 @@ import struct
 
 from protocol.lms import PUBLIC_SIZE, signature_size
 
-from .lms import OTS_KIND, Hasher, Signature, Tree
+from .hasher import Hasher
+from .lms import OTS_KIND, Signature, Tree
 
 
 class Exhausted(Exception):
