@@ -38,6 +38,22 @@ class Hasher:
         sha.update(block)
         return sha.digest()
 
+    def iterate(self, block, at, value, steps):
+        """`steps` times `value[:] = digest(block)` with `block[at]` 0, 1, …; `value` is a view of `block`."""
+        if not self.again:
+            for n in range(steps):
+                block[at] = n
+                value[:] = self.digest(block)
+            return
+        memory = self._memory
+        begun = self._begun
+        sha = self._sha
+        for n in range(steps):
+            block[at] = n
+            memory[:] = begun
+            sha.update(block)
+            value[:] = sha.digest()
+
 
 class Mac:
     """HMAC-SHA256 under one key, as `protocol.session.Mac`, its pads hashed beforehand: two compressions instead of four."""

@@ -28,13 +28,11 @@ class Chains:
         """Leave chain `i` of leaf `q`, `steps` along, in `value`."""
         block = self._block
         value = self.value
-        digest = self._hasher.digest
+        hasher = self._hasher
         struct.pack_into(">IHB", block, 16, q, i, 0xFF)
         value[:] = self._seed
-        value[:] = digest(block)
-        for j in range(steps):
-            block[22] = j
-            value[:] = digest(block)
+        value[:] = hasher.digest(block)
+        hasher.iterate(block, 22, value, steps)
 
 
 class Tree:
