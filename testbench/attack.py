@@ -153,7 +153,7 @@ def _listen(meter: Meter, close: bool) -> tuple[list[bytes], Session]:
     deframer = Deframer()
     exchange = meter.transport.link.request
 
-    def request(*arguments, **named):  # type: ignore[no-untyped-def]
+    def request(*arguments, **named):
         data = exchange(*arguments, **named)
         heard.extend(bytes(view) for view in deframer.feed(data) if view[1] & frame.CONTROL_MAC)
         return data
