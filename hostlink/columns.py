@@ -1,0 +1,76 @@
+"""Interval records out of frames, a window of frames at a time: arrays of records, and their fields as columns."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hostlink.bulk import Bytes, Frames, Numbers, sliding
+from hostlink.records import layout
+from hostlink.tables import dtype
+from protocol import frame, messages
+
+Shape = tuple[int, int, int]
+"""Channels, conditions and registers of a record."""
+_HEAD = messages.RECORDS_REPLY.size
+_KEY_AT = frame.HEADER_SIZE + _HEAD - 4
+_IS_RECORDS = (frame.CONTROL_REPLY | frame.VERSION) << 8 | messages.RECORDS << 24
+_KIND_MASK = (frame.CONTROL_REPLY | frame.CONTROL_REFUSED | frame.CONTROL_VERSION_MASK) << 8 | 0xFF << 24
+
+
+class Records(NamedTuple):
+    """All records of the RECORDS replies of one size in a window: `rows` of `dtype(layout(*shape))`, `per_frame` a frame.
+    `frame` numbers the frames they came in, in `Frames`; `address` is who sent each frame."""
+
+    shape: Shape
+    per_frame: int
+    rows: NDArray[Any]
+    frame: Numbers
+    address: Bytes
+
+
+def records(frames: Frames) -> tuple[list[Records], Numbers]:
+    """The records of all good RECORDS replies in `frames`, by size, and the numbers of the replies that are not what their
+    head says."""
+    words = sliding(frames.plain, "<u4")
+    replies = np.flatnonzero(words[frames.at] & _KIND_MASK == _IS_RECORDS)
+    sizes = frames.size[replies] - frame.HEADER_SIZE
+    short = sizes < _HEAD
+    wrong = [replies[short]]
+    replies, sizes = replies[~short], sizes[~short]
+    keys = words[frames.at[replies] + _KEY_AT]
+    found = []
+    for key in np.unique(keys).tolist():
+        count, *rest = key.to_bytes(4, "little")
+        shape = (rest[0], rest[1], rest[2])
+        size = count * record_dtype(shape).itemsize
+        same = keys == key
+        fits = same & (sizes == _HEAD + size) & (count > 0)
+        wrong.append(replies[same & ~fits])
+        chosen = replies[fits]
+        if len(chosen):
+            at = frames.at[chosen]
+            rows = sliding(frames.plain, f"V{size}")[at + (frame.HEADER_SIZE + _HEAD)].view(record_dtype(shape))
+            found.append(Records(shape, count, rows, chosen, frames.plain[at]))
+    return found, np.sort(np.concatenate(wrong))
+
+
+@cache
+def record_dtype(shape: Shape) -> np.dtype:
+    """The packed dtype of a record: the fields of `protocol.records.text`, accumulators as (fraction, whole)."""
+    return dtype(layout(*shape))
+
+
+def columns(rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Each field of `rows` as an array of its own; an accumulator as two, `registerN_whole` and `registerN_fraction`; raw
+    bytes as an integer of their size."""
+    found = {}
+    for name, (kind, *_) in (rows.dtype.fields or {}).items():
+        column = rows[name]
+        if kind.names:
+            for half in reversed(kind.names):
+                found[f"{name}_{half}"] = np.ascontiguousarray(column[half])
+        else:
+            found[name] = np.ascontiguousarray(column.view(f"<u{kind.itemsize}") if kind.kind == "V" else column)
+    return found
