@@ -19,6 +19,7 @@ TEMPERATURE = 33
 FRACTION = 34
 FLOW = 35
 INTENSITY = 36
+CONCENTRATION = 37
 ACTIVITY = 48
 """A product of a count and live conditions that a term needs: exact, and of no further meaning by itself."""
 
@@ -36,6 +37,7 @@ QUANTITIES = {
     FRACTION: "fraction",
     FLOW: "flow",
     INTENSITY: "intensity",
+    CONCENTRATION: "concentration",
     ACTIVITY: "activity",
 }
 

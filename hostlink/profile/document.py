@@ -136,6 +136,7 @@ def _lines(text: str) -> dict[Path_, int]:
         if header:
             table = _split(header.group(2))
             if header.group(1) == "[[":
+                lines.setdefault(table, number)
                 counts[table] = counts.get(table, -1) + 1
                 table = (*table, counts[table])
             lines.setdefault(table, number)
