@@ -39,7 +39,7 @@ class RamBlobs:
     def drop(self):
         """Forget what is on its way."""
         self._data = None
-        self.received = 0
+        self.kind = self.size = self.received = 0
 
     def keep(self, kind, tag, data):
         """Keep a blob readable by `tag`."""
@@ -82,7 +82,7 @@ class BlobService:
             raise Refusal(codes.WRONG_LENGTH, head)
         kind, offset = messages.BLOB_BLOCK_REQUEST.unpack_from(body)
         blobs = self._blobs
-        if kind != blobs.kind:
+        if not kind or kind != blobs.kind:
             raise Refusal(codes.NOT_READY, blobs.kind)
         data = body[head:]
         if offset == blobs.received and len(data) <= blobs.size - blobs.received:

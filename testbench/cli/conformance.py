@@ -18,17 +18,24 @@ def conformance(
     ] = None,
     plan: Annotated[str, typer.Option("--plan", help="plan: a TOML file, or the name of a shipped one")] = "demo",
     out: Annotated[Path, typer.Option(help="folder for results, captures and reports")] = Path("out/conformance"),
+    replay: Annotated[
+        Path | None, typer.Option(help="folder of an earlier run: make its verdicts again from the captured bytes")
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="begin anew instead of going on with an interrupted run")
     ] = False,
 ) -> None:
     """Run the conformance suites on a device and write the report set. Exit code 0 only if the verdict is pass."""
     from testbench.conformance.plan import read
+    from testbench.conformance.recorder import CAPTURE
+    from testbench.conformance.replay import plan_of
     from testbench.conformance.runner import DeviceRun, run
 
     console = Console()
-    read(plan)
     rigs = rig or ["unix"]
+    if replay:
+        plan, rigs, out, fresh = str(plan_of(replay)), [f"replay:{replay / CAPTURE}"], replay / "replay", True
+    read(plan)
     options = ("--tonne-fresh",) if fresh else ()
     devices = [
         DeviceRun(kind, out if len(rigs) == 1 else out / f"device-{n + 1}", options) for n, kind in enumerate(rigs)
@@ -54,6 +61,8 @@ def conformance(
         run(plan, devices, progress, answer)
     for device in devices:
         _show(console, device)
+    if replay:
+        raise typer.Exit(_compare(console, replay, devices[0].result))
     codes = {"pass": 0, "fail": 1, "inconclusive": 1}
     worst = max(
         max(device.exit_code if device.verdict == "incomplete" else 0, codes.get(device.verdict, 1))
@@ -88,3 +97,13 @@ def _show(console: Console, device: Any) -> None:
     size = f"{result['summary']['points']} points, {result['seconds']} s"
     console.print(f"verdict: [{COLOURS[verdict]}]{verdict}[/]{reason} ({size})")
     console.print(f"wrote {device.folder}")
+
+
+def _compare(console: Console, folder: Path, again: dict[str, Any]) -> int:
+    from testbench.conformance.replay import compare
+
+    differences, same = compare(folder, again)
+    for line in differences[:10]:
+        console.print(f"[red]differs:[/] {line}", highlight=False)
+    console.print(f"replayed from the captured bytes: {same} points the same, {len(differences)} different")
+    return 1 if differences or not same else 0

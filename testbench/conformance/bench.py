@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from hostlink.meter import Meter
@@ -80,7 +81,12 @@ class Bench:
     """For one item: its own seeded `random`, its devices, its points."""
 
     def __init__(
-        self, plan: Plan, name: str, opener: Callable[..., Any], earlier: Callable[[str], list[Point]]
+        self,
+        plan: Plan,
+        name: str,
+        opener: Callable[..., Any],
+        earlier: Callable[[str], list[Point]],
+        root: Path | None = None,
     ) -> None:
         self.plan = plan
         self.name = name
@@ -88,6 +94,7 @@ class Bench:
         self.random = random.Random(f"{plan.seed} {name}")
         self.points: list[Point] = []
         self.earlier = earlier
+        self.root = root
         self._opener = opener
 
     @contextmanager

@@ -59,29 +59,47 @@ class Line(Transport):
             tap("tx", data)
 
 
-class ReplayLine(Line):
-    """Answers from a capture: `script` is (direction, data) as a line's tap saw them."""
+class Script:
+    """What an item's lines sent and received, (direction, data) in order; the item's lines take from it one after the other."""
 
-    def __init__(self, script: Sequence[tuple[str, bytes]]) -> None:
-        super().__init__("loop://")
-        self._script = list(script)
+    def __init__(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        self._entries = entries
         self._at = 0
 
-    def _write(self, data: bytes) -> None:
-        while self._at < len(self._script) and self._script[self._at][0] == "rx":
-            self._at += 1
-        expected = self._script[self._at][1] if self._at < len(self._script) else b"nothing more"
-        if expected != bytes(data):
-            raise ReplayError(
-                f"expected the capture to go on with {bytes(data).hex()[:40]}…, it has {expected.hex()[:40]}…"
-            )
+    def next(self, direction: str) -> bytes | None:
+        """The data of the next entry if it has that direction."""
+        if self._at >= len(self._entries) or self._entries[self._at][0] != direction:
+            return None
         self._at += 1
+        return self._entries[self._at - 1][1]
+
+    def skip(self, direction: str) -> None:
+        """Pass over entries of that direction."""
+        while self.next(direction) is not None:
+            pass
+
+
+class ReplayLine(Line):
+    """Answers from a script instead of a device. Raises ReplayError where the two part."""
+
+    def __init__(self, script: Script, tap: Tap | None = None) -> None:
+        super().__init__("loop://", tap=tap)
+        self._script = script
+
+    def _write(self, data: bytes) -> None:
+        self._script.skip("rx")
+        held = self._script.next("tx")
+        if held != bytes(data):
+            asked, has = bytes(data).hex()[:40], held.hex()[:40] if held else "nothing more"
+            raise ReplayError(f"the suite sends {asked}…, the capture goes on with {has}…: another suite, plan or seed")
+        if self._tap:
+            self._tap("tx", data)
 
     def _read(self, seconds: float) -> bytes:
-        if self._at < len(self._script) and self._script[self._at][0] == "rx":
-            self._at += 1
-            return self._script[self._at - 1][1]
-        return b""
+        data = self._script.next("rx") or b""
+        if data and self._tap:
+            self._tap("rx", data)
+        return data
 
     def _wait(self, deadline: float) -> Reply | None:
         while data := self._read(0.0):

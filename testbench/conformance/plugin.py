@@ -76,8 +76,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Any]:
     run, recorder, open_ = request.config.stash[_RUN]
     name = _name(request.node)
     recorder.begin(name)
-    yield Bench(run.plan, name, open_, run.earlier)
-    recorder.end()
+    root = request.config.option.tonne_root
+    yield Bench(run.plan, name, open_, run.earlier, Path(root) if root else None)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -108,8 +108,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     report = yield
-    bench = getattr(item, "funcargs", {}).get("bench")
-    if bench is None or call.when == "teardown" or (call.when == "setup" and call.excinfo is None):
+    bench: Any = getattr(item, "funcargs", {}).get("bench")
+    if "bench" not in getattr(item, "fixturenames", ()) or call.when == "teardown":
+        return report
+    if call.when == "setup" and call.excinfo is None:
         return report
     from testbench.conformance.results import Item
 
@@ -131,7 +133,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _give_up(item: pytest.Item, run: Any, lost: bool, reason: str) -> None:
-    run.lost = getattr(run, "lost", 0) + 1 if lost else 0
+    run.lost = run.lost + 1 if lost else 0
     if run.lost >= STOPS_IN_A_ROW:
         run.reason = f"the device did not survive {STOPS_IN_A_ROW} items in a row; last: {reason}"
         raise pytest.exit.Exception(run.reason, 3)
@@ -143,6 +145,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         if exitstatus == pytest.ExitCode.INTERRUPTED and not run.reason:
             run.reason = "interrupted; the same command goes on with it"
         try:
+            run.digests["capture"] = recorder.digest()
             run.close()
         except OSError as full:
             session.shouldfail = f"the result could not be written: {full}"
@@ -162,23 +165,29 @@ def _plan(config: pytest.Config) -> Any:
 
 def _begin(config: pytest.Config, planned: list[str]) -> Any:
     from testbench.conformance import profiles, rigs
-    from testbench.conformance.recorder import Recorder
+    from testbench.conformance.line import Script
+    from testbench.conformance.recorder import CAPTURE, Recorder, scripts
+    from testbench.conformance.results import JOURNAL
     from testbench.conformance.run import Run
 
     option = config.option
     folder = Path(option.tonne_out)
     plan = _plan(config)
     if option.tonne_fresh:
-        (folder / "journal.jsonl").unlink(missing_ok=True)
+        for name in (JOURNAL, CAPTURE):
+            (folder / name).unlink(missing_ok=True)
     events = os.fdopen(option.tonne_events, "w") if option.tonne_events is not None else None
     run = Run(plan, option.tonne_rig, folder, events)
-    recorder = Recorder(folder)
     try:
+        recorder = Recorder(folder, option.tonne_rig)
         root = Path(option.tonne_root) if option.tonne_root else None
-        open_ = rigs.opener(option.tonne_rig, recorder.tap, root)
+        kind, _, where = option.tonne_rig.partition(":")
+        held = scripts(Path(where)) if kind == "replay" else {}
+        open_ = rigs.opener(
+            option.tonne_rig.partition(":")[0], recorder.tap, lambda: held.get(recorder.item, Script(())), root
+        )
         recorder.begin("identify")
         run.begin(planned, open_, profiles.first(plan).image)
-        recorder.end()
     except (TonneError, OSError) as error:
         run.reason = str(error)
         run.close()

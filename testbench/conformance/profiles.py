@@ -24,19 +24,21 @@ class Profile:
     factor: Fraction
 
 
-def gas(pulse: Fraction = Fraction(1, 100), name: str = "natural-gas") -> Profile:
-    """Natural gas by GB/T 32151.34 defaults; pulses of `pulse` m³."""
-    factor = NATURAL_GAS * pulse
-    mantissa = pulse * 10**6
-    image = ProfileImage(
+def parts(pulse: Fraction = Fraction(1, 100), name: str = "natural-gas") -> ProfileImage:
+    """Natural gas by GB/T 32151.34 defaults, pulses of `pulse` m³: the parts of the image."""
+    return ProfileImage(
         name,
-        [Channel(r.VOLUME, r.CUBIC_METRE, -6, int(mantissa), 1_000_000)],
+        [Channel(r.VOLUME, r.CUBIC_METRE, -6, int(pulse * 10**6), 1_000_000)],
         [Register(r.CO2, r.EMITTED, r.GRAM, -3)],
-        [Term(0, 0, round(factor * 2**32), 1)],
+        [Term(0, 0, round(NATURAL_GAS * pulse * 2**32), 1)],
         volume=0,
         emissions=1,
     )
-    return Profile(name, image.pack(), pulse, factor)
+
+
+def gas(pulse: Fraction = Fraction(1, 100)) -> Profile:
+    """`parts`, packed, with its exact factor."""
+    return Profile("natural-gas", parts(pulse).pack(), pulse, NATURAL_GAS * pulse)
 
 
 def electricity(name: str = "electricity") -> Profile:

@@ -40,6 +40,8 @@ class Run:
         self.folder = folder
         self.planned: list[str] = []
         self.reason = ""
+        self.lost = 0
+        self.digests: dict[str, str] = {}
         self._events = events
         self._saved = 0.0
         self._journal: Journal | None = None
@@ -105,7 +107,7 @@ class Run:
         """Write `results.json` as it stands."""
         items = self._journal.items if self._journal else {}
         reason = self.reason or ("the run has not ended" if running else "")
-        result = results.assemble(self._head, self.planned, items, {"reason": reason})
+        result = results.assemble(self._head, self.planned, items, {"reason": reason, "digests": self.digests})
         self.folder.mkdir(parents=True, exist_ok=True)
         results.save(self.folder, result)
         self._saved = time.monotonic()
