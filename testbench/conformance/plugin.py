@@ -57,12 +57,16 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     ours = [item for item in items if "bench" in getattr(item, "fixturenames", ())]
     if not ours or config.option.collectonly:
         return
-    from testbench.conformance.suites import order
+    from testbench.conformance.suites import order, suites
 
     plan = _plan(config)
     wanted = [item for item in ours if _name(item).split(".")[0] in plan.suites and "NOTSET" not in item.name]
     wanted.sort(key=lambda item: order(_name(item)))
+    collected = {_name(item).split(".")[0] for item in ours}
     run = _begin(config, [_name(item) for item in wanted])
+    left_out = sorted(set(plan.suites) & suites() - collected)
+    if left_out or config.option.keyword or config.option.markexpr:
+        run.reason = f"only a part of the plan was run; not selected: {', '.join(left_out) or 'some items'}"
     done = [item for item in wanted if run.is_done(_name(item))]
     config.hook.pytest_deselected(items=[item for item in ours if item not in wanted or item in done])
     items[:] = [item for item in items if item not in ours] + [item for item in wanted if item not in done]

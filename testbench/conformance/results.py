@@ -61,13 +61,14 @@ class Journal:
         self.path = folder / JOURNAL
         folder.mkdir(parents=True, exist_ok=True)
         self.items = _resume(self.path, head) if self.path.exists() else {}
-        if not self.items:
-            self.path.write_text(json.dumps(head) + "\n")
-        self._file = self.path.open("a")
+        whole = self.path.with_suffix(".part")
+        whole.write_text("".join(map(_line, (head, *map(asdict, self.items.values())))), encoding="utf-8")
+        whole.replace(self.path)
+        self._file = self.path.open("a", encoding="utf-8")
 
     def add(self, item: Item) -> None:
         """Keep `item`. Raises OSError if the disk does not take it."""
-        self._file.write(json.dumps(asdict(item), ensure_ascii=False) + "\n")
+        self._file.write(_line(asdict(item)))
         self._file.flush()
         os.fsync(self._file.fileno())
         self.items[item.name] = item
@@ -75,6 +76,10 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 RESUME_KEYS = ("plan", "suite", "seed", "rig", "item")

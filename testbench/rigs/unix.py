@@ -163,7 +163,14 @@ class UnixRig:
                 raise self._ended()
             got += data
         if got != answer:
-            raise RigError(f"expected {answer!r} from the meter's bench port, got {got!r}")
+            raise RigError(f"the meter's process does not answer: {self._last_words(got)}")
+
+    def _last_words(self, said: bytes) -> str:
+        """The last line of what an ending process prints: MicroPython shows an exception on standard output."""
+        assert self._process is not None and self._process.stdout is not None
+        while select.select([self._process.stdout], [], [], 0.5)[0] and (data := self._process.stdout.read(4096)):
+            said += data
+        return said.decode(errors="replace").strip().splitlines()[-1]
 
     def _ended(self) -> RigError:
         self._errors.flush()
