@@ -19,7 +19,9 @@ class Server:
         self.deframer = Deframer()
         self.encoder = frame.Encoder()
         self.other_address = 0
+        """Good frames that were not for this meter: another address, or a reply."""
         self.refused = 0
+        """Requests answered with a refusal."""
         self._services = services
         self._guard = guard
 
@@ -33,10 +35,8 @@ class Server:
     def _answer(self, request):
         address = request[0]
         control = request[1]
-        if address not in (self.address, frame.ADDRESS_ANY):
+        if address not in (self.address, frame.ADDRESS_ANY) or control & frame.CONTROL_REPLY:
             self.other_address += 1
-            return None
-        if control & frame.CONTROL_REPLY:
             return None
         out = self.encoder.body
         answer = frame.CONTROL_REPLY
@@ -52,14 +52,20 @@ class Server:
                 guard.permit(request[3])
             size = self._serve(request[3], body, out[: -session.TRAILER] if signed else out)
         except Refusal as refusal:
-            self.refused += 1
+            size = self._refuse(refusal, out)
             answer |= frame.CONTROL_REFUSED
-            size = refusal.pack_into(out)
+        except MemoryError:
+            size = self._refuse(Refusal(codes.EXHAUSTED), out)
+            answer |= frame.CONTROL_REFUSED
         if signed:
             answer |= frame.CONTROL_MAC
             whole = self.encoder.head(self.address, answer, request[2], request[3], size + session.TRAILER)
             size = guard.sign(whole, size)
         return self.encoder.finish(self.address, answer, request[2], request[3], size)
+
+    def _refuse(self, refusal, out):
+        self.refused += 1
+        return refusal.pack_into(out)
 
     def _serve(self, message, body, out):
         service = self._services.get(message)

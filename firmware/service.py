@@ -43,16 +43,17 @@ class MeterService:
     def reading(self, body, out):
         meter = self._meter
         meter.sample()
-        volume, energy, emissions = (self._whole(number) for number in meter.image.header[9:12])
-        return messages.READING_REPLY.pack_into(
-            out,
-            0,
-            meter.clock.time(),
-            meter.status,
-            _U48_NONE if volume is None else volume & _U48_NONE,
-            _U48_NONE if energy is None else energy & _U48_NONE,
-            _U64_NONE if emissions is None else emissions,
-        )
+        status = meter.status
+        values = []
+        for number, none in zip(meter.image.header[9:12], (_U48_NONE, _U48_NONE, _U64_NONE)):
+            value = none
+            if number != NO_REGISTER:
+                value = self._whole(number)
+                if value >= none:
+                    value = none
+                    status |= codes.OVERRANGE
+            values.append(value)
+        return messages.READING_REPLY.pack_into(out, 0, meter.clock.time(), status, *values)
 
     def registers(self, body, out):
         meter = self._meter
@@ -102,6 +103,8 @@ class MeterService:
 
     def clock_set(self, body, out):
         (time,) = messages.CLOCK_SET_REQUEST.unpack_from(body)
+        if not messages.CLOCK_EARLIEST <= time <= messages.CLOCK_LATEST:
+            raise Refusal(codes.BAD_VALUE, time)
         self._meter.set_clock(time)
         return self.clock_get(body, out)
 
@@ -138,6 +141,4 @@ class MeterService:
         return memoryview(integrator.bytes)[at : at + 2 * ACCUMULATOR_LIMBS]
 
     def _whole(self, number):
-        if number == NO_REGISTER:
-            return None
         return int.from_bytes(bytes(self._raw(number))[-8:], "little")

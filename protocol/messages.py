@@ -38,7 +38,8 @@ IDENTITY = Layout(
 """`software` is the SHA-256 over what runs, `fingerprint` that of the active profile. Text is UTF-8, padded with zeros."""
 
 READING_REPLY = Layout("time/u32/s status/u16 volume/u48 energy/u48 emissions/u64")
-"""One reading, short: the whole units of the profile's three headline registers; all ones where it has none."""
+"""One reading, short: the whole units of the profile's three headline registers; all ones where it has none, or where the
+value needs more bits (then `status` has OVERRANGE, and REGISTERS has the value)."""
 
 REGISTER_ENTRY = Layout("number/u8 quantity/u8 direction/u8 unit/u8 exponent/i8 mantissa/u64 value/fx128")
 REGISTERS_REPLY = Layout("time/u32/s status/u16 profile/b8 count/u8")
@@ -51,6 +52,9 @@ fewer than were asked for; `oldest` and `next` bound what it holds. `NOT_FOUND` 
 
 CLOCK = Layout("time/u32/s millisecond/u16/ms valid/u8")
 CLOCK_SET_REQUEST = Layout("time/u32/s")
+CLOCK_EARLIEST = 946684800
+CLOCK_LATEST = 4102444799
+"""A meter takes no time before 2000-01-01 or after 2099-12-31: a host's clock that was not set is no time to bill by."""
 
 STATUS_REPLY = Layout(
     "time/u32/s status/u16 uptime/u32/s reset/u8 frames/u32 refused_short/u32 refused_oversize/u32"

@@ -24,6 +24,8 @@ STORAGE_FAULT = 0x0400
 SEAL_OPEN = 0x0800
 SATURATED = 0x1000
 """A register reached its end and stays there."""
+OVERRANGE = 0x2000
+"""In a short reading: a value needs more bits than its field has. Nothing is lost: REGISTERS has it."""
 
 FLAGS = {
     CLOCK_INVALID: "clock invalid",
@@ -39,6 +41,7 @@ FLAGS = {
     STORAGE_FAULT: "storage fault",
     SEAL_OPEN: "seal open",
     SATURATED: "register saturated",
+    OVERRANGE: "too large for a short reading",
 }
 
 # Codes of a refusal.

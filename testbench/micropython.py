@@ -44,7 +44,7 @@ def run(code: str, *, heap: str = "1m", timeout: float = 60.0) -> str:
         command = [interpreter(), "-X", f"heapsize={heap}", file.name]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode:
-        raise DeviceError(done.stderr.strip() or f"MicroPython ended with {done.returncode}")
+        raise DeviceError((done.stderr + done.stdout[-2000:]).strip() or f"MicroPython ended with {done.returncode}")
     return done.stdout
 
 

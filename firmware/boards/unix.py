@@ -21,6 +21,8 @@ ADVANCE, PULSES, SYNC, CONDITION = b"APSC"
 INPUTS = 8
 MISSING = 0xFFFFFFFF
 READ_SIZE = 4096
+MOST_WAITING = 0xFFFFFFFF
+LINK_WAIT_MS = 1000
 
 
 class BenchPulses:
@@ -73,9 +75,9 @@ class Bench:
                 meter.sample()
                 self.now_ms += value
             elif op == PULSES:
-                self.inputs[index].waiting += value
-                if self.inputs[index].waiting > 0x3FFFFFFF:
+                if self.inputs[index].waiting + value > MOST_WAITING:
                     meter.sample()
+                self.inputs[index].waiting += value
             elif op == CONDITION:
                 meter.sample()
                 self.conditions[index].value = -1 if value == MISSING else value
@@ -85,14 +87,16 @@ class Bench:
         return True
 
 
-def write_all(stream, data):
-    """Write all of `data` to a stream that does not block."""
+def write_all(stream, data, patience):
+    """Write `data` to a stream that does not block; False, and the rest lost, if nobody takes it for `patience` ms."""
     poll = select.poll()
     poll.register(stream, select.POLLOUT)
     at = 0
     while at < len(data):
-        poll.poll()
+        if not poll.poll(patience):
+            return False
         at += stream.write(data[at:]) or 0
+    return True
 
 
 def main(path):
@@ -119,6 +123,7 @@ def main(path):
     poll = select.poll()
     poll.register(source, select.POLLIN)
     poll.register(link, select.POLLIN)
+    patience = LINK_WAIT_MS
     sink.write(b"UP\r\n")
     while True:
         for stream, events in poll.poll(0 if device.step() else -1):
@@ -127,7 +132,7 @@ def main(path):
                     return
             elif events & select.POLLIN:
                 for reply in device.server.feed(link.read(READ_SIZE)):
-                    write_all(link, reply)
+                    patience = LINK_WAIT_MS if write_all(link, reply, patience) else 0
 
 
 main(sys.argv[1])
