@@ -12,8 +12,9 @@ from protocol import registers as r
 from testbench import micropython
 from testbench.emulators.mps2 import Mps2
 
-ROW = 12
+FACTOR_AT = 3
 LIMBS = 8
+FACTOR_SIZES = (1, 2, 3, 4, 5, 7)
 PRESETS = (0x3FFFFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
 TWINS = """
@@ -25,13 +26,15 @@ def words(text):
     return array('H', binascii.unhexlify(text))
 
 def both(cases):
-    '''Each case through both twins; states, and what each function returned.'''
+    '''Each case through both twins; what each returned, and the state after it.'''
     result = []
-    for state, plan, counts, rows in cases:
+    for state, plan, counts, channels in cases:
         answers = []
         for twin in (kernel, kernel_viper):
             limbs = words(state)
-            answers.append([twin.accumulate(limbs, words(plan), words(counts), rows), binascii.hexlify(bytes(limbs)).decode()])
+            given = words(counts)
+            answers.append([twin.accumulate(limbs, words(plan), given, channels), binascii.hexlify(bytes(limbs)).decode()])
+            assert not any(given)   # taken in
         result.append(answers)
     return result
 
@@ -41,7 +44,7 @@ def scaled(cases):
         answers = []
         for twin in (kernel, kernel_viper):
             limbs = words(plan)
-            answers.append([twin.scale(limbs, 4, low, high), binascii.hexlify(bytes(limbs)).decode()])
+            answers.append([twin.scale(limbs, kernel.FACTOR_AT, low, high), binascii.hexlify(bytes(limbs)).decode()])
         result.append(answers)
     return result
 """
@@ -65,7 +68,7 @@ def edge(random_: random.Random, bits: int) -> int:
 
 
 def plan_case(random_: random.Random) -> tuple[list, str, int]:
-    """A random plan of some rows over one state; what the state must be after it, and the row that must be reported."""
+    """A random plan over one state; what the state must be after it, and whether an accumulator was too full."""
     channels = random_.randrange(1, 4)
     counts = [edge(random_, 32) if random_.random() < 0.8 else 0 for _ in range(channels)]
     widths = [random_.choice((2, 4, 6, 8)) for _ in range(random_.randrange(1, 5))]
@@ -74,29 +77,29 @@ def plan_case(random_: random.Random) -> tuple[list, str, int]:
     state = b"".join(limbs(v, w) for v, w in zip(values, widths, strict=True))
     plan = b""
     failed = 0
-    rows = random_.randrange(1, 9)
-    for row in range(rows):
-        target = random_.randrange(len(widths))
-        channel = random_.randrange(channels)
-        size = random_.randrange(widths[target])
-        constant = edge(random_, 16 * size) if size else random_.choice((0, 1))
-        used = -(-constant.bit_length() // 16)
-        plan += b"".join(limbs(x, 1) for x in (starts[target], widths[target], channel, used)) + limbs(constant, LIMBS)
-        values[target] += constant * counts[channel]
-        if values[target] >> 16 * widths[target]:
-            values[target] = (1 << 16 * widths[target]) - 1
-            failed = row + 1
+    for count in counts:
+        rows = random_.randrange(4)
+        plan += limbs(rows, 1)
+        for _ in range(rows):
+            target = random_.randrange(len(widths))
+            size = random_.choice([size for size in FACTOR_SIZES if size < widths[target]])
+            constant = edge(random_, 16 * size)
+            plan += b"".join(limbs(x, 1) for x in (starts[target], widths[target], size)) + limbs(constant, LIMBS)
+            values[target] += constant * count
+            if values[target] >> 16 * widths[target]:
+                values[target] = (1 << 16 * widths[target]) - 1
+                failed = 1
     after = b"".join(limbs(v, w) for v, w in zip(values, widths, strict=True))
     count_words = b"".join(limbs(count, 2) for count in counts)
-    return [state.hex(), plan.hex(), count_words.hex(), rows], after.hex(), failed
+    return [state.hex(), plan.hex(), count_words.hex(), channels], after.hex(), failed
 
 
 def scale_case(random_: random.Random) -> tuple[list, str, bool]:
     constant = edge(random_, random_.choice((16, 64, 100, 128)))
     factor = edge(random_, random_.choice((8, 16, 30, 32)))
     product = constant * factor
-    plan = bytes(8) + limbs(constant, LIMBS)
-    after = bytes(8) + limbs(product & (1 << 128) - 1, LIMBS)
+    plan = bytes(2 * FACTOR_AT) + limbs(constant, LIMBS)
+    after = bytes(2 * FACTOR_AT) + limbs(product & (1 << 128) - 1, LIMBS)
     return [plan.hex(), factor & 0xFFFF, factor >> 16], after.hex(), bool(product >> 128)
 
 

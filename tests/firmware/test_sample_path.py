@@ -29,6 +29,7 @@ class Pulses:
         counts[at] = self.low
         counts[at + 1] = self.high
         self.low = self.high = 0
+        return 0
     def give(self, count):
         self.low = count & 0xFFFF
         self.high = count >> 16

@@ -21,8 +21,9 @@ from tests.firmware.test_terms import START, every_kind
 
 ADDRESS = 7
 SEED = int(os.environ.get("TONNE_SEED", "2"))
-OPEN = tuple(code for code in messages.CATALOGUE if code <= messages.BLOB_COMMIT)
-"""Messages that need no session."""
+READING = range(messages.IDENTIFY, messages.STATUS + 1)
+OPEN = (*READING, messages.BLOB_READ, messages.BLOB_BEGIN, messages.BLOB_BLOCK, messages.BLOB_COMMIT)
+"""Messages that a meter without keys takes from everybody."""
 
 
 class Line:
