@@ -50,7 +50,7 @@ class Integrator:
                 words = array("H", [constant >> 16 * n & 0xFFFF for n in range(FACTOR_LIMBS)])
                 live = at, twin, words, numbers
             groups[channel].append((at, ACCUMULATOR_LIMBS - skip, highest, live))
-        self.plan = array("H", bytes(2 * sum(1 + ROW * len(group) for group in groups)))
+        self.plan = array("H", bytes(2 + 2 * sum(1 + ROW * len(group) for group in groups)))
         self._live = []
         base = 0
         for group in groups:
@@ -91,4 +91,4 @@ class Integrator:
 
     def add(self):
         """Add `counts` to everything they feed and clear them. Returns False if an accumulator is full."""
-        return not native.accumulate(self.state, self.plan, self.counts, self.channels)
+        return not native.accumulate(self.state, self.plan, self.counts)

@@ -3,10 +3,10 @@
 Everything is exact; an accumulator that would pass its width is filled with ones, stays so, and is reported. No step here
 makes a number above 2**32 - 1; on a 32-bit port the plain twin leaves the heap alone only below 2**30.
 
-A plan is one group for each channel, in order: the number of the group's rows, then the rows, ROW halfwords each:
+A plan is one group for each channel, in order, and a zero: the number of the group's rows, then the rows, ROW halfwords each:
     at, width, limbs, e0 … e7
-A row says `state[at : at + width] += e * count`, where `count` is its channel's and `e` the first `limbs` limbs; `limbs` is
-one of FACTOR_SIZES and less than `width`.
+A row says `state[at : at + width] += e * count`, where `count` is its channel's and `e` the first `limbs` limbs: one of
+FACTOR_SIZES, less than `width`.
 """
 
 from micropython import const
@@ -14,21 +14,21 @@ from micropython import const
 ROW = const(11)
 FACTOR_AT = const(3)
 FACTOR_LIMBS = const(8)
-FACTOR_SIZES = (1, 2, 3, 4, 5, 7)
+FACTOR_SIZES = (1, 4, 5, 7)
 
 
-def accumulate(state, plan, counts, channels):
+def accumulate(state, plan, counts):
     """Take the channels' counts, two limbs each, and add them by `plan`. Returns 1 if an accumulator was too full, else 0."""
     failed = 0
     group = 0
-    for channel in range(channels):
-        rows = plan[group]
-        group += 1
+    at_count = 0
+    while plan[group]:
+        behind = group + 1 + ROW * plan[group]
         for limb in range(2):
-            count = counts[2 * channel + limb]
+            count = counts[at_count]
             if count:
-                counts[2 * channel + limb] = 0
-                for base in range(group, group + ROW * rows, ROW):
+                counts[at_count] = 0
+                for base in range(group + 1, behind, ROW):
                     start = plan[base]
                     end = start + plan[base + 1]
                     at = start + limb
@@ -47,7 +47,8 @@ def accumulate(state, plan, counts, channels):
                         failed = 1
                         for at in range(start, end):
                             state[at] = 0xFFFF
-        group += ROW * rows
+            at_count += 1
+        group = behind
     return failed
 
 

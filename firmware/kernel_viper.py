@@ -1,74 +1,73 @@
 """The arithmetic of the meter, compiled: the same bits as `kernel`, which explains it. Leaf functions, nothing allocated.
 
 A viper function keeps its first two locals in registers and indexes by a constant in one instruction: pointers move
-instead of indices, and the common limbs are written out (`make bench-device` has the measurements).
+instead of indices, and limbs are written out (`make bench-device`).
 """
 
 import micropython
 
 
 @micropython.viper
-def accumulate(state: ptr16, plan: ptr16, counts: ptr16, channels: int) -> int:
+def accumulate(state: ptr16, plan: ptr16, counts: ptr16) -> int:
     bottom = uint(state)
     failed = 0
-    while channels:
-        channels -= 1
-        rows = plan[0]
+    while plan[0]:
         group = uint(plan) + uint(2)
-        limb = uint(0)
-        while limb < uint(4):
-            count = uint(counts[0])
-            if count:
-                counts[0] = 0
-                plan = ptr16(group)
-                row = rows
-                while row:
-                    row -= 1
-                    start = bottom + uint(plan[0] << 1)
-                    state = ptr16(start + limb)
-                    total = uint(state[0]) + uint(plan[3]) * count
-                    state[0] = total
-                    limbs = plan[2]
-                    if limbs > 3:
-                        total = (total >> 16) + uint(state[1]) + uint(plan[4]) * count
-                        state[1] = total
-                        total = (total >> 16) + uint(state[2]) + uint(plan[5]) * count
-                        state[2] = total
-                        total = (total >> 16) + uint(state[3]) + uint(plan[6]) * count
-                        state[3] = total
-                        if limbs > 4:
-                            total = (total >> 16) + uint(state[4]) + uint(plan[7]) * count
-                            state[4] = total
-                            if limbs > 5:
-                                total = (total >> 16) + uint(state[5]) + uint(plan[8]) * count
-                                state[5] = total
-                                total = (total >> 16) + uint(state[6]) + uint(plan[9]) * count
-                                state[6] = total
-                    elif limbs > 1:
-                        total = (total >> 16) + uint(state[1]) + uint(plan[4]) * count
-                        state[1] = total
-                        if limbs > 2:
-                            total = (total >> 16) + uint(state[2]) + uint(plan[5]) * count
-                            state[2] = total
-                    total = total >> 16
-                    if total:
-                        state = ptr16(uint(state) + uint(limbs << 1))
-                        end = start + uint(plan[1] << 1)
-                        while total:
-                            if uint(state) == end:
-                                failed = 1
-                                while uint(state) > start:
-                                    state = ptr16(uint(state) - uint(2))
-                                    state[0] = 0xFFFF
-                                break
-                            total = uint(state[0]) + total
-                            state[0] = total
-                            total = total >> 16
-                            state = ptr16(uint(state) + uint(2))
-                    plan = ptr16(uint(plan) + uint(22))
-            counts = ptr16(uint(counts) + uint(2))
-            limb += uint(2)
-        plan = ptr16(group + uint(22 * rows))
+        behind = group + uint(22 * plan[0])
+        count = uint(counts[0])
+        later = uint(counts[1])
+        first = bottom
+        while count | later:
+            plan = ptr16(group)
+            while uint(plan) != behind:
+                state = ptr16(first + uint(plan[0] << 1))
+                total = uint(plan[3]) * count + uint(state[0])
+                state[0] = total
+                limbs = plan[2]
+                if limbs > 1:
+                    total = uint(plan[4]) * count + uint(state[1]) + (total >> 16)
+                    state[1] = total
+                    total = uint(plan[5]) * count + uint(state[2]) + (total >> 16)
+                    state[2] = total
+                    total = uint(plan[6]) * count + uint(state[3]) + (total >> 16)
+                    state[3] = total
+                    if limbs > 4:
+                        total = uint(plan[7]) * count + uint(state[4]) + (total >> 16)
+                        state[4] = total
+                        if limbs > 5:
+                            total = uint(plan[8]) * count + uint(state[5]) + (total >> 16)
+                            state[5] = total
+                            total = uint(plan[9]) * count + uint(state[6]) + (total >> 16)
+                            state[6] = total
+                    else:
+                        total = (total >> 16) + uint(state[4])
+                        state[4] = total
+                        limbs = 5
+                total = total >> 16
+                if total:
+                    state = ptr16(uint(state) + uint(limbs << 1))
+                    end = bottom + uint((plan[0] + plan[1]) << 1)
+                    while total:
+                        if uint(state) == end:
+                            failed = 1
+                            limbs = plan[1]
+                            while limbs:
+                                limbs -= 1
+                                state = ptr16(uint(state) - uint(2))
+                                state[0] = 0xFFFF
+                            break
+                        total = uint(state[0]) + total
+                        state[0] = total
+                        total = total >> 16
+                        state = ptr16(uint(state) + uint(2))
+                plan = ptr16(uint(plan) + uint(22))
+            count = later
+            later = uint(0)
+            first += uint(2)
+            counts[0] = 0
+            counts[1] = 0
+        counts = ptr16(uint(counts) + uint(4))
+        plan = ptr16(behind)
     return failed
 
 

@@ -35,8 +35,8 @@ class Kernel:
     def memory(self, path: Path, limbs: list[Word | int]) -> Memory:
         return Memory(path, limbs, kept=self._viper)
 
-    def accumulate(self, state: Memory, plan: Memory, counts: Memory, channels: int) -> Word | int:
-        return self._module.accumulate(*map(self._argument, (state, plan, counts)), channels)
+    def accumulate(self, state: Memory, plan: Memory, counts: Memory) -> Word | int:
+        return self._module.accumulate(*map(self._argument, (state, plan, counts)))
 
     def scale(self, plan: Memory, at: int, low: Word, high: Word) -> Word | int:
         return self._module.scale(self._argument(plan), at, low, high)
@@ -49,9 +49,8 @@ class Kernel:
         return [at, width, len(factor), *factor, *[_GUARD] * (self.layout.FACTOR_LIMBS - len(factor))]
 
     def shapes(self) -> Iterator[tuple[int, int]]:
-        """(width, limbs) of every row that may be."""
-        widest = self.layout.FACTOR_LIMBS
-        return ((width, limbs) for width in range(2, widest + 1) for limbs in self.layout.FACTOR_SIZES if limbs < width)
+        """(width, limbs) of every row that may be: a register's lower half may be left out, an index has 4, an increment 2."""
+        return ((width, limbs) for width in (2, 4, 6, 8) for limbs in self.layout.FACTOR_SIZES if limbs < width)
 
 
 def twins(text: Callable[[str], str]) -> list[Kernel]:
@@ -68,9 +67,9 @@ def prove_row(kernel: Kernel, width: int, limbs: int) -> int:
         factor = [path.limb(f"e{n}") for n in range(limbs)]
         count = [path.limb(f"c{n}") for n in range(2)]
         memory = kernel.memory(path, [_GUARD, *state, _GUARD])
-        plan = kernel.memory(path, [1, *kernel.row(1, width, factor)])
+        plan = kernel.memory(path, [1, *kernel.row(1, width, factor), 0])
         counts = kernel.memory(path, [*count])
-        failed = kernel.accumulate(memory, plan, counts, 1)
+        failed = kernel.accumulate(memory, plan, counts)
         _wrote(plan, range(0))
         _wrote(memory, range(1, 1 + width))
         return state, factor, count, memory, counts, failed
@@ -103,7 +102,7 @@ def prove_plan(kernel: Kernel) -> int:
                 plan += kernel.row(0, width, [factors[2 * channel + n]])
         # The high limbs are zero: what a row makes of one is `prove_row`'s matter.
         counts = kernel.memory(path, [count[0], 0, count[1], 0])
-        failed = kernel.accumulate(memory, kernel.memory(path, plan), counts, 2)
+        failed = kernel.accumulate(memory, kernel.memory(path, [*plan, 0]), counts)
         return state, factors, count, memory, failed
 
     paths = 0

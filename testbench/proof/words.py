@@ -69,6 +69,8 @@ class Word:
             return Word(self.path, self.path.fresh_or(self, z3.IntVal(other)), _ones(max(self.top, other)))
         return Word(self.path, self.path.fresh_or(self, other.term), _ones(max(self.top, other.top)))
 
+    __ror__ = __or__
+
     def __bool__(self) -> bool:
         return self.path.decide(self.term != 0)
 

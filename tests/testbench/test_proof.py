@@ -45,24 +45,29 @@ def spoilt(module: str, right: str, wrong: str) -> kernel.Kernel:
         ("kernel", "while carry and at < end", "while carry and at < end - 1"),
         ("kernel", "failed = 1", "failed = 0"),
         ("kernel", "state[at] = 0xFFFF", "state[at] = 0xFFFE"),
-        ("kernel", "counts[2 * channel + limb] = 0", "pass"),
+        ("kernel", "counts[at_count] = 0", "pass"),
         ("kernel", "for limb in range(2)", "for limb in range(1)"),
         ("kernel", "at = start + limb", "at = start"),
-        ("kernel_viper", "total = uint(state[0]) + uint(plan[3]) * count", "total = uint(plan[3]) * count"),
-        ("kernel_viper", "uint(state[4]) + uint(plan[7]) * count", "uint(state[4]) + uint(plan[6]) * count"),
+        ("kernel_viper", "uint(plan[3]) * count + uint(state[0])", "uint(plan[3]) * count"),
+        ("kernel_viper", "uint(plan[7]) * count + uint(state[4])", "uint(plan[6]) * count + uint(state[4])"),
+        ("kernel_viper", "(total >> 16) + uint(state[4])", "(total >> 16)"),
+        ("kernel_viper", "limbs = 5", "limbs = 4"),
         ("kernel_viper", "uint(limbs << 1)", "uint(limbs)"),
-        ("kernel_viper", "if uint(state) == end", "if uint(state) == start"),
-        ("kernel_viper", "while uint(state) > start", "while uint(state) > start + limb"),
+        ("kernel_viper", "if uint(state) == end", "if uint(state) == bottom"),
+        ("kernel_viper", "limbs = plan[1]", "limbs = plan[1] - 1"),
         ("kernel_viper", "counts[0] = 0", "pass"),
+        ("kernel_viper", "counts[1] = 0", "pass"),
         ("kernel_viper", "plan = ptr16(group)", "pass"),
-        ("kernel_viper", "elif limbs > 1", "elif limbs > 2"),
+        ("kernel_viper", "first += uint(2)", "first += uint(0)"),
+        ("kernel_viper", "while count | later", "while count"),
     ],
 )
 def test_accumulate_with_a_step_changed_is_refuted(module: str, right: str, wrong: str) -> None:
     twin = spoilt(module, right, wrong)
     with pytest.raises(Refuted):
         kernel.prove_row(twin, 2, 1)
-        kernel.prove_row(twin, 4, 2)
+        kernel.prove_row(twin, 6, 4)
+        kernel.prove_row(twin, 6, 5)
         kernel.prove_row(twin, 8, 7)
         kernel.prove_plan(twin)
 
