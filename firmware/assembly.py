@@ -6,8 +6,11 @@ from .blobs import BlobService, RamBlobs
 from .link import Server
 from .meter import Meter
 from .service import MeterService
-from .trust.kept import Keys, RamJournal, Security
+from .store.layout import MINIMUM, Store
+from .store.nor import RamNor
 from .trust.service import Trust
+
+_SECTOR = 4096
 
 
 class Assembly:
@@ -34,8 +37,10 @@ def assemble(image, clock, drivers, inputs, identity, address, random=os.urandom
     service = MeterService(meter)
     handlers = service.table()
     handlers.update(BlobService(meter, RamBlobs()).table())
-    trust = Trust(meter, Keys(RamJournal()), Security(RamJournal()), random)
+    store = Store(RamNor(MINIMUM * _SECTOR, _SECTOR), clock)
+    trust = Trust(meter, store, random)
     handlers.update(trust.table())
+    handlers.update(store.events.table())
     server = Server(address, handlers, trust.guard)
     service.server = server
     return Assembly(meter, server, trust)

@@ -1,6 +1,5 @@
 """The typed client: what a meter says, as values."""
 
-import secrets
 import time as wall
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostlink.capture import recording
-from hostlink.errors import DataError, NoReply, UsageError
+from hostlink.errors import DataError
 from hostlink.records import IntervalRecord, decode
 from hostlink.session import Session
-from hostlink.tables import values
+from hostlink.tables import body_values, values
 from hostlink.transport import DEFAULT_BAUD, Tap, Transport
+from hostlink.trust import TrustClient
 from hostlink.values import Amount, Register, Time, utc
 from protocol import frame, messages, registers
 from protocol import status as flags
 from protocol.image import Image
-from protocol.layout import Layout
-from protocol.lms import HSS_PUBLIC_SIZE
 from protocol.records import TAG_SIZE
 from protocol.session import needed
 
@@ -61,23 +59,7 @@ class Registers:
     registers: tuple[Register, ...]
 
 
-@dataclass(frozen=True)
-class Trust:
-    """Keys, session and seal of a meter; `public` verifies its statements, zeros until it is made."""
-
-    provisioned: int
-    role: int
-    failures: int
-    locked: int
-    refused_macs: int
-    sealed: int
-    seal_counter: int
-    levels: int
-    signatures_left: int
-    public: bytes
-
-
-class Meter:
+class Meter(TrustClient):
     """A meter at `address` on an open transport. Methods raise the errors of `hostlink.errors.LinkError`, and DataError."""
 
     def __init__(self, transport: Transport, address: int = frame.ADDRESS_ANY, *, timeout: float | None = None) -> None:
@@ -99,7 +81,7 @@ class Meter:
 
     def identify(self) -> Identity:
         """Serial number, versions, digests and the shape of the meter's records."""
-        got = _values(messages.IDENTITY, self.ask(messages.IDENTIFY), "identity")
+        got = body_values(messages.IDENTITY, self.ask(messages.IDENTIFY), "identity")
         if got["protocol"] != frame.VERSION:
             raise DataError(
                 f"expected protocol version {frame.VERSION}, the meter speaks {got['protocol']}; update one of them"
@@ -118,7 +100,7 @@ class Meter:
 
     def reading(self) -> Reading:
         """Time, status and the headline registers in whole units: 48 bytes on the wire, request included."""
-        got = _values(messages.READING_REPLY, self.ask(messages.READING), "reading")
+        got = body_values(messages.READING_REPLY, self.ask(messages.READING), "reading")
         volume, energy = (None if got[n] == (1 << 48) - 1 else got[n] for n in ("volume", "energy"))
         emissions = None if got["emissions"] == (1 << 64) - 1 else got["emissions"]
         return Reading(_time(got), got["status"], volume, energy, emissions)
@@ -126,7 +108,7 @@ class Meter:
     def registers(self) -> Registers:
         """Every register with unit and exponent."""
         body = self.ask(messages.REGISTERS)
-        head = _values(messages.REGISTERS_REPLY, body, "registers", rest=True)
+        head = body_values(messages.REGISTERS_REPLY, body, "registers", rest=True)
         entry = messages.REGISTER_ENTRY
         at = messages.REGISTERS_REPLY.size
         if len(body) != at + head["count"] * entry.size:
@@ -148,7 +130,7 @@ class Meter:
         start = first
         while first < count:
             body = self.ask(messages.RECORDS, messages.RECORDS_REQUEST.pack(first, RECORDS_ASKED))
-            head = _values(messages.RECORDS_REPLY, body, "records", rest=True)
+            head = body_values(messages.RECORDS_REPLY, body, "records", rest=True)
             yield from block(body)
             first += head["count"]
             if progress:
@@ -162,7 +144,7 @@ class Meter:
 
     def status(self) -> dict[str, int]:
         """The meter's own counters, by field name of `protocol.messages.STATUS_REPLY`."""
-        return _values(messages.STATUS_REPLY, self.ask(messages.STATUS), "status")
+        return body_values(messages.STATUS_REPLY, self.ask(messages.STATUS), "status")
 
     def clock(self) -> Time:
         """The meter's time."""
@@ -173,36 +155,6 @@ class Meter:
         now = int(wall.time()) if seconds is None else seconds
         return _clock(self.ask(messages.CLOCK_SET, messages.CLOCK_SET_REQUEST.pack(now)))
 
-    def trust(self) -> Trust:
-        """Keys, session, seal and signing key: what the meter says of them."""
-        return Trust(**_values(messages.TRUST_REPLY, self.ask(messages.TRUST), "trust"))
-
-    def provision(
-        self,
-        installer: bytes,
-        laboratory: bytes,
-        manufacturer: bytes,
-        update: bytes = bytes(HSS_PUBLIC_SIZE),
-        entropy: bytes | None = None,
-    ) -> Trust:
-        """Give a factory-new meter its keys (32 bytes each) and the HSS public key of its updates. Once; else Refused."""
-        entropy = secrets.token_bytes(32) if entropy is None else entropy
-        body = messages.KEYS_PROVISION_REQUEST.pack(installer, laboratory, manufacturer, update, entropy)
-        return Trust(**_values(messages.TRUST_REPLY, self.ask(messages.KEYS_PROVISION, body, retries=0), "trust"))
-
-    def rotate_key(self, role: int, key: bytes, attempts: int = 3) -> None:
-        """Replace the key of `role`, at most that of the open session, with `key`, which travels hidden. Raises Refused."""
-        if self.session is None:
-            raise UsageError("expected an open session: a key is rotated by who holds it, or a role above it")
-        for attempt in range(attempts):
-            try:
-                body = messages.KEY_ROTATE_REQUEST.pack(role, self.session.cover(role, key))
-                self.ask(messages.KEY_ROTATE, body, retries=0)
-                return
-            except NoReply:
-                if attempt + 1 == attempts:
-                    raise
-
     def profile(self, tag: bytes = bytes(TAG_SIZE)) -> Image:
         """The profile image with this tag, by default the active one, fetched in blocks. Raises DataError if it is damaged."""
         data = b""
@@ -210,7 +162,7 @@ class Meter:
         while len(data) < size:
             request = messages.BLOB_READ_REQUEST.pack(messages.PROFILE, tag, len(data), frame.MAX_BODY)
             body = self.ask(messages.BLOB_READ, request)
-            head = _values(messages.BLOB_READ_REPLY, body, "profile block", rest=True)
+            head = body_values(messages.BLOB_READ_REPLY, body, "profile block", rest=True)
             size = head["size"]
             if head["offset"] != len(data) or len(body) == messages.BLOB_READ_REPLY.size:
                 raise DataError(f"expected the profile from byte {len(data)}, got byte {head['offset']}")
@@ -223,7 +175,7 @@ class Meter:
 
 def block(body: bytes) -> list[IntervalRecord]:
     """The records of one RECORDS reply. Raises DataError if its size is not what its head says."""
-    head = _values(messages.RECORDS_REPLY, body, "records", rest=True)
+    head = body_values(messages.RECORDS_REPLY, body, "records", rest=True)
     shape = (head["channels"], head["conditions"], head["registers"])
     at = messages.RECORDS_REPLY.size
     size, rest = divmod(len(body) - at, head["count"] or 1)
@@ -250,14 +202,6 @@ def connect(
             transport.close()
 
 
-def _values(layout: Layout, body: bytes, what: str, rest: bool = False) -> dict:
-    if len(body) < layout.size or (len(body) > layout.size and not rest):
-        raise DataError(
-            f"expected {layout.size} bytes of {what}, got {len(body)}; is the meter's firmware newer than this host?"
-        )
-    return values(layout, body)
-
-
 def _text(padded: bytes) -> str:
     return padded.rstrip(b"\0").decode(errors="replace")
 
@@ -267,5 +211,5 @@ def _time(got: dict) -> Time:
 
 
 def _clock(body: bytes) -> Time:
-    got = _values(messages.CLOCK, body, "clock")
+    got = body_values(messages.CLOCK, body, "clock")
     return Time(utc(got["time"]).replace(microsecond=1000 * got["millisecond"]), bool(got["valid"]))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import construct
 import numpy as np
 
+from hostlink.errors import DataError
 from protocol.layout import Layout
 
 FX128_MASK = (1 << 64) - 1
@@ -79,3 +80,12 @@ def values(layout: Layout, data: bytes, at: int = 0) -> dict[str, Any]:
     for field, value in zip(fields(layout), layout.unpack_from(data, at), strict=True):
         found[field.name] = int.from_bytes(value, "little") if field.kind == "fx128" else value
     return found
+
+
+def body_values(layout: Layout, body: bytes, what: str, rest: bool = False) -> dict[str, Any]:
+    """The fields of a reply's whole body, or of its head if more may follow (`rest`). Raises DataError for another size."""
+    if len(body) < layout.size or (len(body) > layout.size and not rest):
+        raise DataError(
+            f"expected {layout.size} bytes of {what}, got {len(body)}; is the meter's firmware newer than this host?"
+        )
+    return values(layout, body)

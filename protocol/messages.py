@@ -25,6 +25,10 @@ SESSION_CLOSE = 0x22
 KEYS_PROVISION = 0x23
 KEY_ROTATE = 0x24
 TRUST = 0x25
+PARAMETER_GET = 0x26
+PARAMETER_SET = 0x27
+SEAL_CLOSE = 0x28
+SEAL_BREAK = 0x29
 
 EMPTY = Layout("")
 
@@ -99,6 +103,13 @@ TRUST_REPLY = Layout(
 """`role` of the open session, `locked` seconds until a proof is listened to again; `public` is the key that statements are
 verified with, zeros until it is made."""
 
+PARAMETER_REQUEST = Layout("number/u8")
+"""PARAMETER_SET: then the value, as `protocol.parameters.TABLE` lays it out."""
+PARAMETER_REPLY = Layout("number/u8 class/u8")
+"""Then the value, as it now is."""
+SEAL_REPLY = Layout("sealed/u8 counter/u32")
+"""`counter` is how often the seal was broken."""
+
 CATALOGUE = {
     IDENTIFY: ("identify", EMPTY, IDENTITY, None),
     READING: ("reading", EMPTY, READING_REPLY, None),
@@ -118,5 +129,9 @@ CATALOGUE = {
     KEYS_PROVISION: ("provision keys", KEYS_PROVISION_REQUEST, TRUST_REPLY, None),
     KEY_ROTATE: ("rotate key", KEY_ROTATE_REQUEST, EMPTY, None),
     TRUST: ("trust", EMPTY, TRUST_REPLY, None),
+    PARAMETER_GET: ("get parameter", PARAMETER_REQUEST, PARAMETER_REPLY, None),
+    PARAMETER_SET: ("set parameter", PARAMETER_REQUEST, PARAMETER_REPLY, None),
+    SEAL_CLOSE: ("close seal", EMPTY, SEAL_REPLY, None),
+    SEAL_BREAK: ("break seal", EMPTY, SEAL_REPLY, None),
 }
 """Message code: name, request, reply, entry of the reply's list (None: no list, or a list of another shape)."""

@@ -35,6 +35,10 @@ NEEDS = {
     messages.KEYS_PROVISION: NOBODY,
     messages.KEY_ROTATE: INSTALLER,
     messages.TRUST: NOBODY,
+    messages.PARAMETER_GET: NOBODY,
+    messages.PARAMETER_SET: INSTALLER,
+    messages.SEAL_CLOSE: INSTALLER,
+    messages.SEAL_BREAK: LABORATORY,
 }
 """The role that a message needs once a meter has keys. What a factory-new meter takes from nobody says its handler."""
 

@@ -38,15 +38,3 @@ class Security(Kept):
     """What has happened to this meter."""
 
     text = "sealed/u8 seal_counter/u32 failures/u16 major/u8 minor/u8 patch/u8"
-
-
-class RamJournal:
-    """A journal without flash: for a board that has none, and for tests."""
-
-    def __init__(self):
-        self.latest = None
-
-    def append(self, payload):
-        """Keep `payload`."""
-        self.latest = bytes(payload)
-        return True

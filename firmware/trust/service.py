@@ -1,29 +1,42 @@
 """Everything a meter has to do with trust, put together: one object beside the meter, one `step` for its idle time."""
 
-from protocol import messages
+from protocol import events, messages
 from protocol import status as flags
 
+from . import parameters
+from .kept import Keys, Security
+from .parameters import Parameters, SealService
 from .session import Guard, SessionService
 from .signer import Signer, secret
 
+LEVELS, HEIGHT = 3, 5
+
 
 class Trust:
-    """`keys` and `security` are of `trust.kept`; `random(n)` gives n bytes that nobody can foretell."""
+    """`store` is a `firmware.store.layout.Store`; `random(n)` gives n bytes that nobody can foretell."""
 
-    def __init__(self, meter, keys, security, random):
+    def __init__(self, meter, store, random):
         self._meter = meter
-        self._keys = keys
-        self._security = security
+        self._log = store.events
         self._random = random
+        self._keys = keys = Keys(store.journal("keys", Keys.size()))
+        self._security = security = Security(store.journal("security", Security.size()))
+        frozen = parameters.frozen(1 << LEVELS * HEIGHT)
+        self.parameters = Parameters(store.journal("configuration", parameters.size()), frozen)
         serial = meter.identity[0]
         self._serial = serial + bytes(16 - len(serial))
-        self.guard = Guard(keys, security, self._serial, meter.clock, random, self._failed)
+        self.guard = Guard(keys, security, self._serial, meter.clock, random, self._failed, self._log)
         self.signer = self._make_signer()
         self._show_seal()
 
     def table(self):
         """`{message: (request size, handler)}` for `link.Server`."""
-        handlers = SessionService(self.guard, self._keys, self._provisioned, self._rotated, self.trust).table()
+        guard = self.guard
+        handlers = SessionService(guard, self._keys, self._provisioned, self._rotated, self.trust).table()
+        seal = SealService(
+            guard, self._keys, self._security, self.parameters, self._log, self._show_seal, lambda: self._meter.image
+        )
+        handlers.update(seal.table())
         handlers[messages.TRUST] = (0, self.trust)
         return handlers
 
@@ -53,24 +66,23 @@ class Trust:
     def _make_signer(self):
         if not self._keys.provisioned:
             return None
-        return Signer(self._keys.secret, self._keys.leaf, self._burn)
+        return Signer(self._keys.secret, self._keys.leaf, self._burn, LEVELS, HEIGHT)
 
     def _burn(self, leaf):
         self._keys.leaf = leaf
-        if not self._keys.save():
-            raise OSError(28)
+        return self._keys.save()
 
     def _provisioned(self, entropy):
         self._keys.secret = secret(entropy, self._random(32), self._serial)
         self._keys.leaf = 0
         self.signer = self._make_signer()
-        self._show_seal()
+        self._log.log(events.KEY_CHANGED)
 
     def _rotated(self, role):
-        pass
+        self._log.log(events.KEY_CHANGED, self.guard.role, 0, 0, role)
 
     def _failed(self, role, before, count):
-        pass
+        self._log.log(events.AUTHENTICATION_FAILED, 0, before, count, role)
 
     def _show_seal(self):
         if self._security.sealed:

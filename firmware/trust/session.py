@@ -4,14 +4,15 @@ from struct import pack_into, unpack_from
 
 from micropython import const
 
-from protocol import frame, messages, session
+from protocol import messages, session
 from protocol import status as codes
 
 from ..native import equal
-from ..service import Refusal
+from ..refusal import Refusal
 from .hasher import Mac
 
 IDLE = const(900)
+_CONTROL_MAC = const(0x20)
 _HEADER_SIZE = const(4)
 _MAC_SIZE = const(16)
 _TAIL = const(20)
@@ -22,16 +23,17 @@ class Guard:
 
     `keys` and `security` are of `trust.kept`, `serial` is 16 bytes as IDENTIFY tells it, `clock.uptime` seconds, `random(n)`
     gives n bytes that nobody can foretell. `failed(role, before, count)` is told of failed proofs, and of refused frames each
-    time their number has doubled.
+    time their number has doubled; `log.actor` is kept the role of the request being served.
     """
 
-    def __init__(self, keys, security, serial, clock, random, failed):
+    def __init__(self, keys, security, serial, clock, random, failed, log):
         self._keys = keys
         self._security = security
         self._serial = serial
         self._clock = clock
         self._random = random
         self._failed = failed
+        self._log = log
         self._challenge = None
         self._mac = None
         self._session_role = session.NOBODY
@@ -60,11 +62,11 @@ class Guard:
 
     def admit(self, request):
         """The body of `request`, a frame without CRC, if its MAC holds or it has none; else raises Refusal."""
-        self.role = session.NOBODY
-        self.authenticated = False
-        if request[1] & frame.CONTROL_MAC:
+        if request[1] & _CONTROL_MAC:
             return self._authenticate(request)
-        return request[_HEADER_SIZE :]
+        self.role = self._log.actor = session.NOBODY
+        self.authenticated = False
+        return request[_HEADER_SIZE:]
 
     def permit(self, message):
         """Raises Refusal unless the request admitted may ask for `message`."""
@@ -157,7 +159,7 @@ class Guard:
             self._refuse_frame(role, codes.REPLAYED, self._counter)
         self._counter = counter
         self._last_used = now
-        self.role = role
+        self.role = self._log.actor = role
         self.authenticated = True
         return request[_HEADER_SIZE : end - 4]
 

@@ -21,7 +21,7 @@ class Exhausted(Exception):
 class Signer:
     """An HSS private key of `levels` trees of `height`, `next` its first unused leaf.
 
-    `burn(leaf)` must have kept, past any power cut, that the next unused leaf is `leaf` when it returns.
+    `burn(leaf)` is True once it is kept, past any power cut, that the next unused leaf is `leaf`.
     Call `step` while there is time: it never runs longer than sixteen hashes.
     """
 
@@ -55,12 +55,17 @@ class Signer:
         return self._message is not None
 
     def begin(self, message):
-        """Begin to sign `message` with the next leaf, burned first. Returns the leaf. Raises Exhausted."""
+        """Begin to sign `message` with the next leaf, burned first. Returns the leaf, or -1 if it could not be burned.
+
+        Raises Exhausted.
+        """
         if self.next >= self.capacity:
             raise Exhausted()
         leaf = self.next
-        self._burn(leaf + 1)
+        burned = self._burn(leaf + 1)
         self.next = leaf + 1
+        if not burned:
+            return -1
         self._leaf = leaf
         self._message = message
         return leaf

@@ -37,7 +37,10 @@ SIGN = """
 from binascii import hexlify
 from firmware.trust.signer import Exhausted, Signer
 burned = []
-signer = Signer(b"s" * 32, {first}, burned.append, levels={levels})
+def burn(leaf):
+    burned.append(leaf)
+    return True
+signer = Signer(b"s" * 32, {first}, burn, levels={levels})
 while signer.step():
     pass
 print(hexlify(signer.public).decode())
