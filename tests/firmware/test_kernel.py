@@ -14,7 +14,7 @@ from testbench.emulators.mps2 import Mps2
 
 FACTOR_AT = 3
 LIMBS = 8
-FACTOR_SIZES = (1, 2, 3, 4, 5, 7)
+FACTOR_SIZES = (1, 4, 5, 7)
 PRESETS = (0x3FFFFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
 TWINS = """
@@ -28,12 +28,12 @@ def words(text):
 def both(cases):
     '''Each case through both twins; what each returned, and the state after it.'''
     result = []
-    for state, plan, counts, channels in cases:
+    for state, plan, counts in cases:
         answers = []
         for twin in (kernel, kernel_viper):
             limbs = words(state)
             given = words(counts)
-            answers.append([twin.accumulate(limbs, words(plan), given, channels), binascii.hexlify(bytes(limbs)).decode()])
+            answers.append([twin.accumulate(limbs, words(plan), given), binascii.hexlify(bytes(limbs)).decode()])
             assert not any(given)   # taken in
         result.append(answers)
     return result
@@ -78,7 +78,7 @@ def plan_case(random_: random.Random) -> tuple[list, str, int]:
     plan = b""
     failed = 0
     for count in counts:
-        rows = random_.randrange(4)
+        rows = random_.randrange(1, 4)
         plan += limbs(rows, 1)
         for _ in range(rows):
             target = random_.randrange(len(widths))
@@ -91,7 +91,7 @@ def plan_case(random_: random.Random) -> tuple[list, str, int]:
                 failed = 1
     after = b"".join(limbs(v, w) for v, w in zip(values, widths, strict=True))
     count_words = b"".join(limbs(count, 2) for count in counts)
-    return [state.hex(), plan.hex(), count_words.hex(), channels], after.hex(), failed
+    return [state.hex(), (plan + limbs(0, 1)).hex(), count_words.hex()], after.hex(), failed
 
 
 def scale_case(random_: random.Random) -> tuple[list, str, bool]:
