@@ -14,6 +14,7 @@ from protocol import frame, messages
 Shape = tuple[int, int, int]
 """Channels, conditions and registers of a record."""
 _HEAD = messages.RECORDS_REPLY.size
+_FOLLOWING_AT = frame.HEADER_SIZE + 8
 _KEY_AT = frame.HEADER_SIZE + _HEAD - 4
 _IS_RECORDS = (frame.CONTROL_REPLY | frame.VERSION) << 8 | messages.RECORDS << 24
 _KIND_MASK = (frame.CONTROL_REPLY | frame.CONTROL_REFUSED | frame.CONTROL_VERSION_MASK) << 8 | 0xFF << 24
@@ -21,13 +22,15 @@ _KIND_MASK = (frame.CONTROL_REPLY | frame.CONTROL_REFUSED | frame.CONTROL_VERSIO
 
 class Records(NamedTuple):
     """All records of the RECORDS replies of one size in a window: `rows` of `dtype(layout(*shape))`, `per_frame` a frame.
-    `frame` numbers the frames they came in, in `Frames`; `address` is who sent each frame."""
+    `frame` numbers the frames they came in, in `Frames`; `address` is who sent each frame,
+    and `following` the sequence number that its next record was to have."""
 
     shape: Shape
     per_frame: int
     rows: NDArray[Any]
     frame: Numbers
     address: Bytes
+    following: NDArray[np.uint32]
 
 
 def records(frames: Frames) -> tuple[list[Records], Numbers]:
@@ -52,7 +55,7 @@ def records(frames: Frames) -> tuple[list[Records], Numbers]:
         if len(chosen):
             at = frames.at[chosen]
             rows = sliding(frames.plain, f"V{size}")[at + (frame.HEADER_SIZE + _HEAD)].view(record_dtype(shape))
-            found.append(Records(shape, count, rows, chosen, frames.plain[at]))
+            found.append(Records(shape, count, rows, chosen, frames.plain[at], words[at + _FOLLOWING_AT]))
     return found, np.sort(np.concatenate(wrong))
 
 

@@ -18,3 +18,4 @@ Capture = Annotated[
     Path | None,
     typer.Option("--capture", envvar="TONNE_CAPTURE", help="append every byte, with direction and time, to this file"),
 ]
+Memory = Annotated[int, typer.Option(help="MiB that records may take while they are worked on", min=64)]
