@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hostlink.errors import ProofError, Refused
+from hostlink.errors import ProofError, Refused, UsageError
 from hostlink.session import Session
 from protocol import frame, messages
 from protocol import status as codes
@@ -37,7 +37,14 @@ class Link:
     def request(
         self, address: int, message: int, body: bytes = b"", control: int = 0, session: Session | None = None
     ) -> bytes:
-        """The next request's frame, under a MAC of `session` if given. From here on only its own reply is accepted."""
+        """The next request's frame, under a MAC of `session` if given. From here on only its own reply is accepted.
+
+        Raises UsageError for an address or a body that no frame has.
+        """
+        if not 0 <= address <= 0xFF:
+            raise UsageError(f"expected an address from 0 to 255, got {address}")
+        if len(body) > frame.MAX_BODY:
+            raise UsageError(f"expected a body of at most {frame.MAX_BODY} bytes, got {len(body)}")
         self._sequence = (self._sequence + 1) & 0xFF
         self._session = session
         if session:

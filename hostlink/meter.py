@@ -121,26 +121,33 @@ class Meter(TrustClient):
             found.append(Register(got["number"], got["quantity"], got["direction"], amount))
         return Registers(_time(head), head["status"], head["profile"], tuple(found))
 
-    def records(self, first: int = 0, progress: Callable[[int, int], None] | None = None) -> Iterator[IntervalRecord]:
-        """Interval records from sequence number `first` (or the oldest held) to the newest, block by block.
+    def records(
+        self, first: int | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> Iterator[IntervalRecord]:
+        """Interval records from sequence number `first` (default: the oldest held) to the newest, block by block.
 
         Stop anywhere and go on later with the next sequence number. `progress(done, total)` counts records.
         """
-        count = values(messages.STATUS_REPLY, self.ask(messages.STATUS))["records"]
+        count = self.status()["records"]
+        if first is None:
+            first = self.oldest_record() if count else 0
         start = first
         while first < count:
             body = self.ask(messages.RECORDS, messages.RECORDS_REQUEST.pack(first, RECORDS_ASKED))
             head = body_values(messages.RECORDS_REPLY, body, "records", rest=True)
-            yield from block(body)
+            found = block(body)
+            if found[0].sequence != first:
+                raise DataError(f"expected records from number {first} on, got them from {found[0].sequence}")
+            yield from found
             first += head["count"]
             if progress:
                 progress(first - start, count - start)
 
     def oldest_record(self) -> int:
         """Sequence number of the oldest interval record the meter holds; raises Refused if it holds none."""
-        count = values(messages.STATUS_REPLY, self.ask(messages.STATUS))["records"]
+        count = self.status()["records"]
         body = self.ask(messages.RECORDS, messages.RECORDS_REQUEST.pack(max(count, 1) - 1, 1))
-        return values(messages.RECORDS_REPLY, body)["oldest"]
+        return body_values(messages.RECORDS_REPLY, body, "records", rest=True)["oldest"]
 
     def status(self) -> dict[str, int]:
         """The meter's own counters, by field name of `protocol.messages.STATUS_REPLY`."""
@@ -151,8 +158,13 @@ class Meter(TrustClient):
         return _clock(self.ask(messages.CLOCK_GET))
 
     def set_clock(self, seconds: int | None = None) -> Time:
-        """Set the meter's clock to UNIX seconds, by default this computer's; returns what the meter then says."""
+        """Set the meter's clock to UNIX seconds, by default this computer's; returns what the meter then says.
+
+        Raises UsageError for a time that no meter takes.
+        """
         now = int(wall.time()) if seconds is None else seconds
+        if not messages.CLOCK_EARLIEST <= now <= messages.CLOCK_LATEST:
+            raise UsageError(f"expected a time of the years 2000 to 2099, got {now} s; is this computer's clock set?")
         return _clock(self.ask(messages.CLOCK_SET, messages.CLOCK_SET_REQUEST.pack(now)))
 
     def profile(self, tag: bytes = bytes(TAG_SIZE)) -> Image:

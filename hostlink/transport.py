@@ -1,6 +1,8 @@
 """Bytes over anything pyserial opens by URL: /dev/tty…, COM…, socket://, rfc2217://, loop://."""
 
+import errno
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import serial
@@ -16,23 +18,48 @@ BITS_A_BYTE = 10
 """8N1: start bit, eight data bits, stop bit."""
 ANSWER_TIME = 0.5
 """Seconds a meter may take before its first byte: line turn-around, and a flash erase in the way."""
+POLL = 0.02
+"""Seconds that one read waits. Never changed on an open port: RFC 2217 negotiates every setting anew when one changes."""
+_CAUSES = {
+    errno.ENOENT: "there is no such port; `tonne ports` lists what is there",
+    errno.EBUSY: "another program holds it; close that program",
+    errno.EAGAIN: "another program holds it; close that program",
+    errno.EACCES: "permission denied; add yourself to the port's group (often dialout)",
+    errno.EPERM: "permission denied; add yourself to the port's group (often dialout)",
+    errno.ECONNREFUSED: "nothing listens there; check host and port number, and that the server runs",
+    errno.EHOSTUNREACH: "the host cannot be reached; check its address and the network",
+    errno.ENETUNREACH: "the host cannot be reached; check its address and the network",
+    errno.ETIMEDOUT: "the host does not answer; check its address and the network",
+    errno.ENOTTY: "it is no serial port; `tonne ports` lists what is there",
+    errno.EISDIR: "it is no serial port; `tonne ports` lists what is there",
+}
 
 Tap = Callable[[str, bytes], None]
 
 
 class Transport:
-    """One port, one line. `tap(direction, data)`, if given, sees every byte: direction "tx" or "rx"."""
+    """One port, one line. `tap(direction, data)`, if given, sees every byte: direction "tx" or "rx".
 
-    def __init__(self, url: str, baud: int = DEFAULT_BAUD, tap: Tap | None = None) -> None:
+    `clock` gives the seconds that time-outs are counted in; a meter in an emulator has its own.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        baud: int = DEFAULT_BAUD,
+        tap: Tap | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         try:
-            self._port = serial.serial_for_url(url, baudrate=baud, timeout=0, exclusive=True)
+            self._port = serial.serial_for_url(url, baudrate=baud, timeout=POLL, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
-            raise PortError(_explain(url, error)) from None
+            raise PortError(explain(url, error)) from None
         self.url = url
         self.baud = baud
         self.link = Link()
         self.retries = 0
         self._tap = tap
+        self._clock = clock
 
     def close(self) -> None:
         """Give the port back."""
@@ -57,32 +84,33 @@ class Transport:
 
         Raises NoReply, Refused, PortError, or ProofError for a reply whose MAC does not hold.
         """
+        before = self._seen()
         for attempt in range(retries + 1):
             if attempt:
                 self.retries += 1
             wire = self.link.request(address, message, body, control, session)
             self._write(wire)
             limit = self.timeout(len(wire)) if timeout is None else timeout
-            reply = self._wait(time.monotonic() + limit)
+            reply = self._wait(self._clock() + limit)
             if reply is not None:
                 return reply
             self.link.clear()
-        raise NoReply(self._silence(address, retries + 1))
+        raise NoReply(self._silence(address, retries + 1, self._seen() - before))
 
     def _wait(self, deadline: float) -> Reply | None:
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := deadline - self._clock()) > 0:
             reply = self.link.receive(self._read(min(left, 0.2)))
             if reply is not None:
                 return reply
         return None
 
     def _read(self, seconds: float) -> bytes:
+        limit = time.monotonic() + seconds
         try:
-            self._port.timeout = seconds
             data = self._port.read(1)
-            waiting = self._port.in_waiting
-            if data and waiting:
-                self._port.timeout = 0
+            while not data and time.monotonic() < limit:
+                data = self._port.read(1)
+            while data and (waiting := self._port.in_waiting) and len(data) < frame.MAX_WIRE:
                 data += self._port.read(waiting)
         except (serial.SerialException, OSError) as error:
             raise PortError(f"{self.url} failed while open: {error}; check the cable and open it again") from None
@@ -98,23 +126,25 @@ class Transport:
         if self._tap:
             self._tap("tx", data)
 
-    def _silence(self, address: int, attempts: int) -> str:
-        counts = self.link.counts
+    def _seen(self) -> Counter[str]:
+        return self.link.counts + Counter(noise=self.link.noise)
+
+    def _silence(self, address: int, attempts: int, seen: Counter[str]) -> str:
         who = "any meter" if address == frame.ADDRESS_ANY else f"address {address}"
         start = f"expected a reply from {who} on {self.url} at {self.baud} baud, {attempts} attempts: "
-        if counts["other address"]:
+        if seen["other address"]:
             return start + "another address answered; check --address"
-        if counts["echo"] and not self.link.noise:
+        if seen["echo"] and not seen["noise"]:
             return (
                 start
                 + "only our own request came back (local echo, or TX tied to RX); check wiring and that the meter has power"
             )
-        if self.link.noise:
+        if seen["noise"]:
             return (
                 start
-                + f"{self.link.noise} runs of bytes that are no frames came; check baud rate, parity and termination"
+                + f"{seen['noise']} runs of bytes that are no frames came; check baud rate, parity and termination"
             )
-        if counts["stale"]:
+        if seen["stale"]:
             return start + "only replies to older requests came; raise the timeout"
         return start + "silence; check power, port, baud rate and address"
 
@@ -124,12 +154,9 @@ def ports() -> list[tuple[str, str, str]]:
     return [(p.device, p.description or "", p.hwid or "") for p in sorted(list_ports.comports())]
 
 
-def _explain(url: str, error: Exception) -> str:
-    text = str(error).lower()
-    if "exclusively lock" in text or "busy" in text or "resource temporarily unavailable" in text:
-        return f"expected to open {url}: another program holds it; close that program"
-    if "no such file" in text or "could not open port" in text or "filenotfound" in text:
-        return f"expected to open {url}: there is no such port; `tonne ports` lists what is there"
-    if "permission" in text:
-        return f"expected to open {url}: permission denied; add yourself to the port's group (often dialout)"
-    return f"expected to open {url}: {error}; `tonne ports` lists what is there"
+def explain(url: str, error: Exception) -> str:
+    """One line for a port that cannot be opened: what was expected, why it failed, what to do."""
+    # pyserial keeps the number of the system's error, or wraps that error (sockets, termios).
+    numbers = [e.args[0] for e in (error, error.__context__) if e and e.args and isinstance(e.args[0], int)]
+    cause = next((_CAUSES[number] for number in numbers if number in _CAUSES), None)
+    return f"expected to open {url}: {cause or f'{error}; `tonne ports` lists what is there'}"

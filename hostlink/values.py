@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Context, Decimal
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation
 from fractions import Fraction
 
 from protocol import registers
 
-_EXACT = Context(prec=200)
+_EXACT = Context(prec=200, traps=[Inexact, InvalidOperation, DivisionByZero])
+"""128 bits of value, 64 of fraction and 64 of mantissa need 103 digits; a rounding would raise."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,13 @@ class Amount:
         scaled = _EXACT.divide(Decimal(self.raw * self.mantissa), Decimal(1 << self.fraction_bits))
         return _EXACT.multiply(scaled, Decimal(1).scaleb(self.exponent))
 
+    @property
+    def shown(self) -> Decimal:
+        """The whole steps in `unit`, exactly."""
+        return Decimal(self.whole * self.mantissa).scaleb(self.exponent, _EXACT)
+
     def __str__(self) -> str:
-        shown = (Decimal(self.whole * self.mantissa)).scaleb(self.exponent)
-        return f"{shown:f} {self.unit}"
+        return f"{self.shown:f} {self.unit}"
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 import json
 import time
 from datetime import datetime
-from decimal import Decimal
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -37,8 +38,8 @@ def watch(
     address: Address = 255,
     baud: Baud = transport.DEFAULT_BAUD,
     timeout: Timeout = None,
-    every: float = 1.0,
-    count: int = 0,
+    every: Annotated[float, typer.Option(help="seconds between readings", min=0)] = 1.0,
+    count: Annotated[int, typer.Option(help="end after so many readings; 0 goes on until interrupted", min=0)] = 0,
     capture: Capture = None,
 ) -> None:
     """Read a meter again and again, every so many seconds, until interrupted (or COUNT times)."""
@@ -67,9 +68,7 @@ def _table(identity: Identity, now: Registers) -> Table:
     table.add_column("value", justify="right")
     table.add_column("unit")
     for register in now.registers:
-        amount = register.amount
-        value = Decimal(amount.whole * amount.mantissa).scaleb(amount.exponent)
-        table.add_row(register.name, f"{value:,f}", amount.unit)
+        table.add_row(register.name, f"{register.amount.shown:,f}", register.amount.unit)
     table.add_section()
     table.add_row("time", str(now.time), "")
     table.add_row("status", ", ".join(flags.names(now.status)) or "good", "")
