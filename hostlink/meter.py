@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostlink.capture import recording
-from hostlink.errors import DataError
+from hostlink.errors import DataError, UsageError
 from hostlink.records import IntervalRecord, decode
 from hostlink.session import Session
 from hostlink.tables import body_values, values
