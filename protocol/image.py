@@ -52,7 +52,7 @@ SURFACE_HEAD = Layout("x/u8 y/u8 nx/u8 ny/u8 x0/u32 dx/u32 y0/u32 dy/u32 offset/
 The value is `offset` and the bilinear of the nodes in eighths: `firmware.tables.Surface`, `hostlink.replay`."""
 SURFACE_FRACTION_BITS = 10
 SURFACE_EIGHTHS_BITS = 3
-SURFACE_STEP_MAX = (1 << 31) // ((2 << SURFACE_FRACTION_BITS) + 1) - 1
+SURFACE_STEP_MAX = ((1 << 31) - 1) // ((2 << SURFACE_FRACTION_BITS) + 1)
 """A step's share of a cell, `(step << 10) + step // 2` before its division, stays a small integer."""
 
 SMALL = 1 << 30
