@@ -10,53 +10,16 @@ from protocol.records import TAG_SIZE
 
 from .meter import Unfit
 from .refusal import Refusal
-
-
-class RamBlobs:
-    """Committed blobs by (kind, tag), and the one on its way, in memory. A board with flash brings its own."""
-
-    def __init__(self):
-        self._kept = {}
-        self._data = None
-        self.kind = self.size = self.received = 0
-        self.digest = bytes(32)
-
-    def begin(self, kind, size, digest):
-        """Expect a blob; going on with the one that was begun if it is the same."""
-        if self._data is None or (kind, size, digest) != (self.kind, self.size, self.digest):
-            self._data = bytearray(size)
-            self.kind, self.size, self.digest, self.received = kind, size, digest, 0
-
-    def write(self, data):
-        """Append `data`, which fits."""
-        self._data[self.received : self.received + len(data)] = data
-        self.received += len(data)
-
-    def complete(self):
-        """The blob that has come in whole, or None."""
-        return self._data if self._data is not None and self.received == self.size else None
-
-    def drop(self):
-        """Forget what is on its way."""
-        self._data = None
-        self.kind = self.size = self.received = 0
-
-    def keep(self, kind, tag, data):
-        """Keep a blob readable by `tag`."""
-        self._kept[(kind, tag)] = data
-
-    def read(self, kind, tag):
-        """A kept blob, or None."""
-        return self._kept.get((kind, tag))
+from .store.blobs import Full
 
 
 class BlobService:
     """Handlers for `link.Server`: begin, block, commit, read."""
 
-    def __init__(self, meter, blobs):
+    def __init__(self, meter, keeper):
         self._meter = meter
-        self._blobs = blobs
-        blobs.keep(messages.PROFILE, meter.image.fingerprint[:TAG_SIZE], meter.image.data)
+        self._keeper = keeper
+        self._blobs = keeper.blobs
 
     def table(self):
         """`{message: (request size or -1, handler)}`."""
@@ -71,9 +34,13 @@ class BlobService:
         kind, size, digest = messages.BLOB_BEGIN_REQUEST.unpack_from(body)
         if kind not in (messages.PROFILE, messages.INTENSITIES):
             raise Refusal(codes.BAD_VALUE, kind)
-        if not 0 < size <= MAX_SIZE:
-            raise Refusal(codes.BAD_VALUE, MAX_SIZE)
-        self._blobs.begin(kind, size, digest)
+        largest = min(MAX_SIZE, self._blobs.largest)
+        if not 0 < size <= largest:
+            raise Refusal(codes.BAD_VALUE, largest)
+        try:
+            self._blobs.begin(kind, size, digest)
+        except Full:
+            raise Refusal(codes.EXHAUSTED, len(self._blobs.slots))
         return self._state(out)
 
     def block(self, body, out):
@@ -100,23 +67,23 @@ class BlobService:
             raise Refusal(codes.BAD_DIGEST)
         try:
             if kind == messages.PROFILE:
-                effective = self._meter.propose(Image(data))
+                effective = self._keeper.accept_profile(Image(data))
             else:
-                effective = self._meter.push(Intensities(data))
+                effective = self._keeper.accept_intensities(Intensities(data))
         except ImageError:
             blobs.drop()
             raise Refusal(codes.WRONG_VERSION)
         except Unfit as unfit:
             raise Refusal(codes.NOT_ALLOWED, unfit.detail)
-        blobs.keep(kind, digest[:TAG_SIZE], data)
-        blobs.drop()
         return messages.BLOB_COMMIT_REPLY.pack_into(out, 0, kind, effective)
 
     def read(self, body, out):
         kind, tag, offset, size = messages.BLOB_READ_REQUEST.unpack_from(body)
-        if kind == messages.PROFILE and tag == bytes(TAG_SIZE):
-            tag = self._meter.image.fingerprint[:TAG_SIZE]
-        data = self._blobs.read(kind, tag)
+        image = self._meter.image
+        if kind == messages.PROFILE and tag in (bytes(TAG_SIZE), image.fingerprint[:TAG_SIZE]):
+            data = image.data
+        else:
+            data = self._blobs.read(kind, tag)
         if data is None:
             raise Refusal(codes.NOT_FOUND, kind)
         if offset > len(data):

@@ -44,6 +44,11 @@ class Clock:
         self.millisecond = millisecond
         self.valid = True
 
+    def resume(self, time):
+        """Go on from UNIX seconds `time`, the last that was known before a power cut: a lower bound, and not valid."""
+        self.day = time // DAY
+        self.second = time % DAY
+
     def time(self):
         """UNIX seconds."""
         return self.day * DAY + self.second

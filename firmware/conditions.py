@@ -95,6 +95,20 @@ class Conditions:
         self._counted = True
         return raised
 
+    @property
+    def extremes(self):
+        """Whether something was counted in this interval: `low` and `high` are then its extremes so far."""
+        return self._counted
+
+    def resume(self, pairs):
+        """Go on in an interval that was begun and in which something was counted under values between (low, high) `pairs`."""
+        self._counted = True
+        for n, (low, high) in enumerate(pairs):
+            self.low[n] = low
+            self.high[n] = high
+        for n in self._dated:
+            self.values[n] = self.low[n]
+
     def end(self):
         """The interval's (low, high) pairs: of what was counted with, or the present values where nothing was counted."""
         if not self._counted:

@@ -9,13 +9,13 @@ from .refusal import Refusal
 class Events:
     """`rings` are the ordinary and the legal log (`store.ring.Ring`, the latter without wrap), entries of `ENTRY.size`.
 
-    `actor` is the role behind the request being served, 0 for none: the link's guard sets it.
+    `actor` is the role behind the request being served, 0 for nobody: the link's guard sets it. Events show the flags of `meter`.
     """
 
     def __init__(self, rings, clock):
         self.rings = rings
         self.actor = 0
-        self.status = 0
+        self.meter = None
         self._clock = clock
         self._entry = bytearray(events.ENTRY.size)
         self._links = [self._link_of(ring) for ring in rings]
@@ -26,7 +26,8 @@ class Events:
         ring = self.rings[log]
         if log == events.LEGAL and not ring.room:
             return False
-        values = (ring.next, self.count, self._clock.time(), kind, actor, self.status, subject, _raw(old), _raw(new))
+        status = self.meter.status if self.meter else 0
+        values = (ring.next, self.count, self._clock.time(), kind, actor, status, subject, _raw(old), _raw(new))
         events.ENTRY.pack_into(self._entry, 0, *values, bytes(events.LINK_SIZE))
         link = events.chain(self._links[log], self._entry)
         self._entry[-events.LINK_SIZE :] = link

@@ -2,6 +2,7 @@
 
 from micropython import const
 
+from protocol import events as kinds
 from protocol import records
 from protocol import status as flags
 from protocol.registers import ACTIVITY, INTENSITY
@@ -12,7 +13,9 @@ from .integrator import ACCUMULATOR_LIMBS, Integrator
 from .records import RamRing, RecordWriter
 
 RECORDS_HELD = const(96 * 36)
+_MANY = const(1 << 24)
 _LASTING = flags.CLOCK_INVALID | flags.NOT_VALID | flags.STORAGE_FAULT | flags.SEAL_OPEN | flags.SATURATED
+_OF_THIS_POWER_UP = flags.NOT_VALID | flags.STORAGE_FAULT | flags.SEAL_OPEN
 
 
 class Unfit(Exception):
@@ -27,23 +30,27 @@ class Meter:
 
     It returns the status flags to raise, most often 0 (`firmware.drivers`).
 
-    `inputs[n].value` is what a condition with source n measures now (`firmware.conditions`).
+    `inputs[n].value` is what a condition with source n measures now (`firmware.conditions`). `keep()`, if set, commits the
+    registers: it is called when `uncommitted` quanta or the seconds since are more than the profile allows.
     """
 
-    def __init__(self, image, clock, drivers, identity, inputs=(), records_held=RECORDS_HELD):
+    def __init__(self, image, clock, drivers, identity, inputs=(), ring=None, events=None):
         self.clock = clock
         self.identity = identity
+        self.events = events
+        self.reset = 0
         self.status = 0 if clock.valid else flags.CLOCK_INVALID
-        self._drivers = drivers
+        self.keep = None
+        self.uncommitted = 0
+        self.committed = 0
+        self.next = None
+        self._drivers = drivers[: len(image.channels)]
         self._inputs = inputs
-        self._next = None
-        self.archives = []
-        self._records_held = records_held
-        self._run(image, RamRing(self._record_size(image), records_held), records.CHAIN_START)
+        self._run(image, ring or RamRing(self._record_size(image), RECORDS_HELD), records.CHAIN_START)
         self._begin()
 
     def sample(self):
-        """Take in time and counts: nothing is allocated unless an interval ends."""
+        """Take in time and counts: nothing is allocated unless an interval ends or a commit is due."""
         clock = self.clock
         clock.tick()
         while clock.day != self._day or clock.second >= self._end:
@@ -51,23 +58,30 @@ class Meter:
         integrator = self.integrator
         counts = integrator.counts
         at = 0
-        counted = 0
+        low = high = 0
         for driver in self._drivers:
             self.status |= driver.take(counts, at)
-            counted |= counts[at] | counts[at + 1]
+            low += counts[at]
+            high |= counts[at + 1]
             at += 2
-        if counted:
+        if low | high:
             conditions = self.conditions
             if conditions.refresh():
                 integrator.fold(conditions)
             self.status |= conditions.count()
             if not integrator.add():
                 self.status |= flags.SATURATED
+            if self.uncommitted < _MANY:
+                self.uncommitted += _MANY if high else low
+        if self.uncommitted and self.keep:
+            if self.uncommitted >= self._commit_quanta or clock.uptime - self.committed >= self._commit_seconds:
+                self.keep()
 
     def set_clock(self, time):
         """Set the clock to UNIX seconds `time`: the running interval ends at the old time, another begins at the new."""
         self.sample()
         was_valid = self.clock.valid
+        before = self.clock.time()
         duration = self.clock.second - self._second
         if duration or self._counted():
             self._close(duration, flags.CLOCK_CHANGED)
@@ -76,12 +90,44 @@ class Meter:
         self._begin()
         if was_valid:
             self.status |= flags.CLOCK_CHANGED
+        if self.keep:
+            self.keep()
+        if self.events:
+            self.events.log(kinds.CLOCK_SET, self.events.actor, before, time)
+
+    def resume(self, start, now, was_valid, status, pairs):
+        """Go on after a power cut, registers in place, in the interval begun at `start`, last known to run at `now` (UNIX seconds).
+
+        `was_valid` is whether the clock then was; `pairs` are the interval's extremes, None if nothing was counted in it.
+        It goes on if it is not over and the clock is as good as it was; else its record is written, and another begins.
+        """
+        clock = self.clock
+        if not clock.valid:
+            clock.resume(now)
+        self._day, self._second = divmod(start, DAY)
+        self._end = self._second - self._second % self._interval + self._interval
+        self.conditions.begin(self._day, self._second, start, was_valid)
+        if pairs is not None:
+            self.conditions.resume(pairs)
+        self.status = status & ~_OF_THIS_POWER_UP | flags.POWER_CUT
+        time = clock.time()
+        same = clock.valid == was_valid and time >= start
+        if not same or time >= self._day * DAY + self._end:
+            duration = self._end - self._second if same else now - start
+            if duration or self._counted():
+                self._close(duration, 0 if same else flags.CLOCK_CHANGED)
+            self._begin()
+            self.status |= flags.POWER_CUT if same else flags.POWER_CUT | flags.CLOCK_CHANGED
+        if clock.valid:
+            self.status &= ~flags.CLOCK_INVALID
+        else:
+            self.status |= flags.CLOCK_INVALID
 
     def propose(self, image):
         """Let `image` take over when the running interval ends; returns that UNIX second. Raises Unfit."""
         self.sample()
         self._carry(image)
-        self._next = image
+        self.next = image
         return self._day * DAY + self._end
 
     def push(self, intensities):
@@ -93,12 +139,29 @@ class Meter:
         self.conditions.intensities[n] = intensities
         return self._day * DAY + self._end
 
-    def holder(self, sequence):
-        """The record writer that holds record `sequence`, or the nearest later one."""
-        for writer in self.archives:
-            if sequence < writer.ring.next:
-                return writer
-        return self.records
+    @property
+    def start(self):
+        """UNIX second at which the running interval began."""
+        return self._day * DAY + self._second
+
+    def switch(self):
+        """Let the proposed profile take over, as at the end of an interval. False if it does not fit what was counted."""
+        image = self.next
+        self.next = None
+        try:
+            pairs = self._carry(image)
+        except Unfit:
+            return False
+        before = self.image
+        old = self.integrator
+        self._run(image, self.records.ring, self.records.head)
+        state = self.integrator.state
+        state[: old.accumulators_at] = old.state[: old.accumulators_at]
+        for source, target in pairs:
+            state[target : target + ACCUMULATOR_LIMBS] = old.state[source : source + ACCUMULATOR_LIMBS]
+        if self.events:
+            self.events.log(kinds.PROFILE_CHANGED, 0, before.fingerprint, image.fingerprint)
+        return True
 
     def _run(self, image, ring, head):
         self.image = image
@@ -106,6 +169,8 @@ class Meter:
         self.integrator = Integrator(image, self.conditions)
         self.records = RecordWriter(image, self.integrator, ring, head)
         self._interval = image.interval
+        self._commit_quanta = min(image.header[12] or 1, _MANY)
+        self._commit_seconds = min(image.header[13], _MANY)
 
     def _carry(self, image):
         """Where each accumulator goes in `image`: pairs of limb offsets. Raises Unfit if one would be lost."""
@@ -127,25 +192,6 @@ class Meter:
                 raise Unfit(len(present.channels) + n)
         return pairs
 
-    def _switch(self):
-        image = self._next
-        self._next = None
-        try:
-            pairs = self._carry(image)
-        except Unfit:
-            return
-        old = self.integrator
-        writer = self.records
-        ring = writer.ring
-        if image.registers != self.image.registers or image.conditions != self.image.conditions:
-            self.archives.append(writer)
-            ring = RamRing(self._record_size(image), self._records_held, ring.next)
-        self._run(image, ring, writer.head)
-        state = self.integrator.state
-        state[: old.accumulators_at] = old.state[: old.accumulators_at]
-        for source, target in pairs:
-            state[target : target + ACCUMULATOR_LIMBS] = old.state[source : source + ACCUMULATOR_LIMBS]
-
     def _record_size(self, image):
         return records.size(len(image.channels), len(image.conditions), len(image.registers))
 
@@ -161,15 +207,18 @@ class Meter:
         self.conditions.begin(self._day, self._second, self._day * DAY + self._second, self.clock.valid)
 
     def _close_at_boundary(self):
-        self._close(self._end - self._second, flags.PROFILE_CHANGED if self._next else 0)
-        if self._next:
-            self._switch()
+        switches = self.next is not None
+        self._close(self._end - self._second, flags.PROFILE_CHANGED if switches else 0)
+        if switches:
+            self.switch()
         self._second = self._end
         if self._second == DAY:
             self._second = 0
             self._day += 1
         self._end = self._second - self._second % self._interval + self._interval
         self._enter()
+        if switches and self.keep:
+            self.keep()
 
     def _close(self, duration, status):
         image = self.image
@@ -177,7 +226,11 @@ class Meter:
             if self._increment(n) > image.channels[n][5]:
                 status |= flags.RATE_HIGH
         start = self._day * DAY + self._second
-        self.records.write(start, duration, self.status | status, self.conditions.end())
+        if self.records.write(start, duration, self.status | status, self.conditions.end()):
+            self.uncommitted = 0
+            self.committed = self.clock.uptime
+        else:
+            self.status |= flags.STORAGE_FAULT
 
     def _counted(self):
         return any(self._increment(n) for n in range(len(self.image.channels)))

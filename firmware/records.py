@@ -6,32 +6,39 @@ from .integrator import ACCUMULATOR_LIMBS, INCREMENT_LIMBS, INDEX_LIMBS
 
 
 class RamRing:
-    """The newest `capacity` records of `size` bytes, in memory. Sequence numbers go up by one and never restart."""
+    """A ring (`store.ring.Ring`) without flash: the newest `capacity` records in memory."""
 
     def __init__(self, size, capacity, first=0):
         self.size = size
         self.capacity = capacity
-        self._data = bytearray(size * capacity)
-        self._view = memoryview(self._data)
-        self._first = self.next = first
+        self.next = first
+        self._entries = []
 
     @property
     def oldest(self):
         """Sequence number of the oldest record held; `next` when there is none."""
-        return max(self._first, self.next - self.capacity)
+        return self.next - len(self._entries)
 
-    def append(self, record):
+    def append(self, record, label):
         """Keep `record`, dropping the oldest when full."""
-        at = self.next % self.capacity * self.size
-        self._view[at : at + self.size] = record
+        if len(self._entries) == self.capacity:
+            self._entries.pop(0)
+        self._entries.append((label, bytes(record)))
         self.next += 1
+        return True
+
+    def shape_of(self, sequence):
+        """`(size, label, end)` of record `sequence`, the same for all up to `end`; None if it is not held."""
+        if not self.oldest <= sequence < self.next:
+            return None
+        label, record = self._entries[sequence - self.oldest]
+        return len(record), label, sequence + 1
 
     def read_into(self, sequence, buffer):
         """Copy record `sequence` into `buffer`; False if it is not held."""
         if not self.oldest <= sequence < self.next:
             return False
-        at = sequence % self.capacity * self.size
-        buffer[:] = self._view[at : at + self.size]
+        buffer[:] = self._entries[sequence - self.oldest][1]
         return True
 
 
@@ -40,6 +47,7 @@ class RecordWriter:
 
     def __init__(self, image, integrator, ring, head=records.CHAIN_START):
         self.shape = (len(image.channels), len(image.conditions), len(image.registers))
+        self.label = bytes(self.shape) + bytes(1)
         self.buffer = bytearray(records.size(*self.shape))
         self._view = memoryview(self.buffer)
         self._integrator = integrator
@@ -48,7 +56,10 @@ class RecordWriter:
         self.head = head
 
     def write(self, start, duration, status, conditions):
-        """Append the record of `duration` seconds from `start` (UNIX seconds); `conditions` are (low, high) pairs."""
+        """Append the record of `duration` seconds from `start` (UNIX seconds); `conditions` are (low, high) pairs.
+
+        Once it is kept, so are the registers in it. False if it was not: the chain then goes on without it.
+        """
         view = self._view
         integrator = self._integrator
         source = integrator.bytes
@@ -66,8 +77,11 @@ class RecordWriter:
         first = 2 * integrator.accumulators_at
         size = 2 * ACCUMULATOR_LIMBS * self.shape[2]
         view[at : at + size] = source[first : first + size]
-        self.head = records.chain(self.head, self.buffer)
-        view[at + size :] = self.head[: records.LINK_SIZE]
-        self.ring.append(view)
+        head = records.chain(self.head, self.buffer)
+        view[at + size :] = head[: records.LINK_SIZE]
+        kept = self.ring.append(view, self.label)
+        if kept:
+            self.head = head
         for n in range(2 * integrator.increments_at, len(source)):
             source[n] = 0
+        return kept

@@ -79,21 +79,24 @@ class MeterService:
         first, count = messages.RECORDS_REQUEST.unpack_from(body)
         meter = self._meter
         meter.sample()
-        writer = meter.holder(first)
-        ring = writer.ring
-        oldest = meter.holder(0).ring.oldest
-        newest = meter.records.ring.next
-        if not ring.oldest <= first < ring.next:
-            raise Refusal(codes.NOT_FOUND, newest if first >= newest else ring.oldest)
-        head = messages.RECORDS_REPLY.size
-        count = min(count, ring.next - first, (len(out) - head) // ring.size)
-        if not count:
-            raise Refusal(codes.BAD_VALUE, count)
-        at = head
-        for sequence in range(first, first + count):
-            ring.read_into(sequence, out[at : at + ring.size])
-            at += ring.size
-        messages.RECORDS_REPLY.pack_into(out, 0, first, oldest, newest, count, *writer.shape)
+        ring = meter.records.ring
+        shape = ring.shape_of(first)
+        if shape is None:
+            raise Refusal(codes.NOT_FOUND, ring.next if first >= ring.next else ring.oldest)
+        size, label, end = shape
+        head = at = messages.RECORDS_REPLY.size
+        for sequence in range(first, min(first + count, ring.next, first + (len(out) - head) // size)):
+            if sequence == end:
+                shape = ring.shape_of(sequence)
+                if shape is None or shape[:2] != (size, label):
+                    break
+                end = shape[2]
+            if not ring.read_into(sequence, out[at : at + size]):
+                break
+            at += size
+        if at == head:
+            raise Refusal(codes.STORAGE if count else codes.BAD_VALUE, first if count else 0)
+        messages.RECORDS_REPLY.pack_into(out, 0, first, ring.oldest, ring.next, (at - head) // size, *label[:3])
         return at
 
     def clock_get(self, body, out):
@@ -119,7 +122,7 @@ class MeterService:
             meter.clock.time(),
             meter.status,
             meter.clock.uptime,
-            0,
+            meter.reset,
             server.deframer.good,
             refused["short"],
             refused["oversize"],
@@ -128,7 +131,7 @@ class MeterService:
             server.refused,
             server.other_address,
             meter.records.ring.next,
-            0,
+            meter.events.count if meter.events else 0,
         )
 
     def _raw(self, number):

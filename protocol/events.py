@@ -52,7 +52,7 @@ TAG = "tag"
 NOTHING = ""
 
 KINDS = {
-    POWER_UP: ("power up", ORDINARY, "reset cause", NUMBER, "uncommitted at most", NUMBER, "power-ups"),
+    POWER_UP: ("power up", ORDINARY, "reset cause", TIME, "last known before", NUMBER, "power-ups"),
     POWER_DOWN: ("power down", ORDINARY, "", NOTHING, "", NOTHING, ""),
     BROWN_OUT: ("brown-out", ORDINARY, "", NOTHING, "", NOTHING, ""),
     CLOCK_SET: ("clock set", ORDINARY, "", TIME, "old", TIME, "new"),
@@ -80,9 +80,13 @@ KINDS = {
 """Kind: name, log, what `subject` numbers, then for `old` and for `new` how its 8 bytes are read and what they are.
 NUMBER and TIME (UNIX seconds) are little-endian, TAG the first 8 bytes of a SHA-256."""
 
-RESETS = {0: "power", 1: "watchdog", 2: "software", 3: "unknown"}
-FAULTS = {1: "a flipped bit, put right", 2: "cannot be read", 3: "worn", 4: "no room", 5: "a torn slot, from before"}
-"""What the `subject` of POWER_UP and of STORAGE_FAULT means (`firmware.store.faults`)."""
+RESET_POWER = 0
+RESET_WATCHDOG = 1
+RESET_SOFTWARE = 2
+RESETS = {RESET_POWER: "power", RESET_WATCHDOG: "watchdog", RESET_SOFTWARE: "software"}
+FAULTS = {1: "a flipped bit, put right", 2: "cannot be read", 3: "worn", 4: "no room"}
+CHECKS = {1: "no registers kept", 2: "no profile for the registers", 3: "records do not chain", 4: "a register went down"}
+"""What the `subject` of POWER_UP, STORAGE_FAULT (`firmware.store.faults`) and SELF_CHECK_FAILED (`firmware.keeper`) means."""
 
 
 def chain(link, entry):

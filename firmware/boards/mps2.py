@@ -11,6 +11,7 @@ import uctypes
 
 from firmware.clock import Clock
 from firmware.meter import Meter
+from firmware.records import RamRing
 from protocol.image import Image
 
 COMMAND_SIZE = 8
@@ -97,7 +98,7 @@ class Bench:
         if time is not None:
             clock.set(time)
             self._in_interval = 1000 * (time % image.interval)
-        self.meter = Meter(image, clock, self.inputs, None, self.conditions, RECORDS_HELD)
+        self.meter = Meter(image, clock, self.inputs, None, self.conditions, RamRing(0, RECORDS_HELD))
 
     def run(self, path):
         """Do what the commands in file `path` say, each at its moment."""

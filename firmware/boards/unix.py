@@ -5,6 +5,7 @@
 The bench writes 8-byte commands to standard input: `op u8, index u8, zero u16, value u32`, little-endian:
     A  advance the clock by `value` ms      P  `value` pulses on channel `index`      S  answer `value` on standard output
     C  input `index` of a condition measures `value` from now on, 0xFFFFFFFF: it is missing
+    T  the tamper input is `value` from now on: 1 opened, 0 closed      B  power is about to go
 Counts belong to the moment at which they arrive. Power off is the end of the process. Standard input and the link, an
 inherited file descriptor, do not block: MicroPython's `read(n)` otherwise waits for n bytes.
 """
@@ -17,7 +18,7 @@ import sys
 
 COMMAND = "<BBHI"
 COMMAND_SIZE = 8
-ADVANCE, PULSES, SYNC, CONDITION = b"APSC"
+ADVANCE, PULSES, SYNC, CONDITION, TAMPER, BROWN_OUT = b"APSCTB"
 INPUTS = 8
 MISSING = 0xFFFFFFFF
 READ_SIZE = 4096
@@ -61,8 +62,9 @@ class Bench:
     def ticks_ms(self):
         return self.now_ms
 
-    def serve(self, meter):
+    def serve(self, device):
         """Take in what the bench has sent; False at its end."""
+        meter = device.meter
         data = self._source.read(READ_SIZE)
         if not data:
             return False
@@ -73,6 +75,7 @@ class Bench:
             op, index, _, value = struct.unpack_from(COMMAND, data, at)
             if op == ADVANCE:
                 meter.sample()
+                device.keeper.prepare()
                 self.now_ms += value
             elif op == PULSES:
                 if self.inputs[index].waiting + value > MOST_WAITING:
@@ -84,6 +87,10 @@ class Bench:
             elif op == SYNC:
                 meter.sample()
                 self._sink.write(struct.pack("<I", value))
+            elif op == TAMPER:
+                device.tamper(index, value)
+            elif op == BROWN_OUT:
+                device.brown_out()
         return True
 
 
@@ -106,6 +113,7 @@ def main(path):
     from firmware.assembly import assemble
     from firmware.clock import Clock
     from firmware.identity import identity, software_digest
+    from firmware.store.nor import FileNor
     from protocol.image import Image
 
     with open(config["profile"], "rb") as file:
@@ -118,7 +126,7 @@ def main(path):
     if "time" in config:
         clock.set(config["time"])
     who = identity(config["serial"], "unix", software_digest(config["root"]))
-    device = assemble(image, clock, bench.inputs, bench.conditions, who, config["address"])
+    device = assemble(image, clock, bench.inputs, bench.conditions, who, config["address"], FileNor(config["flash"]))
 
     poll = select.poll()
     poll.register(source, select.POLLIN)
@@ -128,7 +136,7 @@ def main(path):
     while True:
         for stream, events in poll.poll(0 if device.step() else -1):
             if stream is source:
-                if not bench.serve(device.meter):
+                if not bench.serve(device):
                     return
             elif events & select.POLLIN:
                 for reply in device.server.feed(link.read(READ_SIZE)):

@@ -17,13 +17,6 @@ class Journal(Log):
     def latest(self):
         return None if self._latest is None else bytes(self._latest)
 
-    def append(self, payload):
-        """Keep `payload` in one program; False if no sector takes it. It is kept once this returns."""
-        if not super().append(payload):
-            return False
-        self._newest(payload)
-        return True
-
     def _newest(self, payload):
         if self._latest is None or len(self._latest) != len(payload):
             self._latest = bytearray(len(payload))

@@ -46,12 +46,15 @@ class Store:
             logs.append(Ring(nor, first, sectors, event_layout.ENTRY.size, wrap=name == "events", found=self.faults))
         self.events = Events(logs, clock)
         self._journals = []
+        self._logs = [self.registers, self.records] + logs
+        self._checked = 0
 
     def journal(self, name, size):
         """The journal of region `name` for payloads of `size` bytes."""
         first, sectors = self.regions[name]
         journal = Journal(self.nor, first, sectors, size, self.faults)
         self._journals.append(journal)
+        self._logs.append(journal)
         return journal
 
     def prepare(self):
@@ -59,6 +62,11 @@ class Store:
         if self.registers.prepare() or self.records.prepare() or self.events.prepare():
             return True
         return any(journal.prepare() for journal in self._journals)
+
+    def check(self):
+        """Look at one slot of one log, in turn, for bits that flipped."""
+        self._checked = (self._checked + 1) % len(self._logs)
+        self._logs[self._checked].check()
 
 
 def regions(nor):

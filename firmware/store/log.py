@@ -52,6 +52,7 @@ class Log:
         self._sizes = array("H", bytes(2 * sectors))
         self._header = bytearray(HEADER)
         self._buffers = {}
+        self._checking = (0, 0)
         self._current = -1
         self._slot = 0
         self._spare = -1
@@ -92,6 +93,7 @@ class Log:
                 if self._firsts[self._current] < 0:
                     self._firsts[self._current] = self.next
                 self.next += 1
+                self._newest(payload)
                 return True
             self.faults.report(faults.WORN, self._at + self._current)
             failed += 1
@@ -100,6 +102,17 @@ class Log:
                 self._slot = self._per_sector
         self.faults.report(faults.FULL, self._at)
         return False
+
+    def check(self):
+        """Read one more slot, in turn: a flipped bit is reported."""
+        sector, number = self._checking
+        if self._firsts[sector] >= 0 and number < self._count(sector):
+            if not number and not (self._head(sector) or (0, b"", False))[2]:
+                self.faults.report(faults.DAMAGED, self._at + sector)
+            self._load(sector, number)
+            self._checking = (sector, number + 1)
+        else:
+            self._checking = ((sector + 1) % self._sectors, 0)
 
     def reshape(self, size, label=NO_LABEL):
         """Let sectors begun from now on have payloads of `size` bytes and this label."""

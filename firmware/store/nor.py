@@ -58,7 +58,6 @@ class RamNor(Nor):
         self._view = memoryview(self.data)
 
     def read_into(self, at, buffer):
-        """Copy flash from `at` on into the whole of `buffer`."""
         buffer[:] = self._view[at : at + len(buffer)]
 
     def _write(self, at, data):
@@ -66,16 +65,13 @@ class RamNor(Nor):
 
 
 class FileNor(Nor):
-    """Flash in a file of that size, which has to be there; every operation is on its way to the file when it returns."""
+    """Flash in a file that is there; every operation is on its way to the file when it returns."""
 
-    def __init__(self, path, size, sector_size=SECTOR, page_size=PAGE):
-        super().__init__(size, sector_size, page_size)
+    def __init__(self, path, sector_size=SECTOR, page_size=PAGE):
         self._file = open(path, "r+b", buffering=0)
-        if self._file.seek(0, 2) != size:
-            raise NorError("flash file %s is not of %d bytes" % (path, size))
+        super().__init__(self._file.seek(0, 2), sector_size, page_size)
 
     def read_into(self, at, buffer):
-        """Copy flash from `at` on into the whole of `buffer`."""
         self._file.seek(at)
         self._file.readinto(buffer)
 

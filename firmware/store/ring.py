@@ -49,12 +49,16 @@ class Ring(Log):
         return False
 
     def shape_of(self, sequence):
-        """`(size, label)` of entry `sequence`, or None if it is not held."""
+        """`(size, label, end)` of entry `sequence`, the same for all up to `end`; None if it is not held."""
         sector = self._sector_of(sequence)
-        return None if sector < 0 else self._head(sector)[:2]
+        if sector < 0:
+            return None
+        head = self._head(sector)
+        return head and (head[0], head[1], self._to)
 
     def check(self):
-        """Read the next entry to see that it can be read; called again and again it goes round. Damage is reported."""
+        """Read one more slot and one more entry, in turn: damage is reported."""
+        super().check()
         if not self.oldest <= self._checked < self.next:
             self._checked = self.oldest
         sector = self._sector_of(self._checked)

@@ -30,10 +30,23 @@ class Clock(Protocol):
         """Return when the meter has taken in everything given so far."""
 
 
+class Flash(Protocol):
+    """What the meter keeps its store in."""
+
+    size: int
+
+    def read(self, at: int, size: int) -> bytes:
+        """`size` bytes from `at` on."""
+
+    def write(self, at: int, data: bytes) -> None:
+        """Put `data` there, whatever it was: only without power."""
+
+
 class Rig(Protocol):
-    """A device under test; `url` opens its link with pyserial."""
+    """A device under test; `url` opens its link with pyserial. A rig without a way to its flash has None there."""
 
     power: Power
+    flash: Flash | None
     stimulus: Stimulus
     clock: Clock
     url: str

@@ -19,6 +19,8 @@ COMMAND = struct.Struct("<BBHI")
 """The bench's commands, as `firmware/boards/unix.py` takes them."""
 HEAP = "2m"
 ADVANCE_LIMIT = 0xFFFFFFFF
+FLASH_SIZE = 304 * 4096
+"""What the Pico sets aside for the store (`firmware.store.layout`)."""
 ANSWER_SECONDS = 60.0
 
 
@@ -31,8 +33,9 @@ class RigError(TonneError):
 class UnixRig:
     """A meter as a process. Use as a context manager, or `power.on()` and `close()`.
 
-    `url` stays the same over power cuts. `time` is UNIX seconds at first power-up, None for a clock that is not set. `root`
-    holds the packages `firmware` and `protocol` that run; by default this installation's.
+    `url` stays the same over power cuts, and so does `flash`. `time` is UNIX seconds at first power-up, None for a clock that
+    is not set; time that passes without power reaches the meter if it has a clock with a battery, `rtc`. `root` holds the
+    packages `firmware` and `protocol` that run; by default this installation's.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class UnixRig:
         time: int | None = None,
         heap: str = HEAP,
         root: Path | None = None,
+        rtc: bool = True,
+        flash_size: int = FLASH_SIZE,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tonne-rig-")
         self.folder = Path(self._folder.name)
@@ -60,8 +65,11 @@ class UnixRig:
             "root": str(self.root),
             "serial": serial,
         }
-        if time is not None:
-            self._config["time"] = time
+        self.flash = FlashFile(self.folder / "flash.bin", flash_size)
+        self._config["flash"] = str(self.flash.path)
+        self._start = time
+        self._rtc = rtc
+        self._passed = 0
         self._heap = heap
         self._process: subprocess.Popen[bytes] | None = None
         self._commands = bytearray()
@@ -78,6 +86,10 @@ class UnixRig:
 
     def on(self) -> None:
         """Start the process and wait until it serves. Raises RigError."""
+        self._config.pop("time", None)
+        if self._start is not None and (self._rtc or not self._passed):
+            self._config["time"] = self._start + self._passed // 1000
+        self.flash.powered = True
         config = self.folder / "config.json"
         config.write_text(json.dumps(self._config))
         read_end, self._stdin = os.pipe()
@@ -106,6 +118,7 @@ class UnixRig:
         self._process.stdout.close()
         self._errors.close()
         self._process = None
+        self.flash.powered = False
         self._commands.clear()
 
     def close(self) -> None:
@@ -125,11 +138,22 @@ class UnixRig:
         self._send(b"C"[0], source, 0xFFFFFFFF if value is None else value)
 
     def advance(self, milliseconds: int) -> None:
-        """Let the meter's time pass."""
+        """Let time pass, for the meter if it has power."""
+        self._passed += milliseconds
+        if self._process is None:
+            return
         while milliseconds > ADVANCE_LIMIT:
             self._send(b"A"[0], 0, ADVANCE_LIMIT)
             milliseconds -= ADVANCE_LIMIT
         self._send(b"A"[0], 0, milliseconds)
+
+    def tamper(self, number: int, opened: bool) -> None:
+        """Tamper input `number` is open or closed from this moment on."""
+        self._send(b"T"[0], number, int(opened))
+
+    def brown_out(self) -> None:
+        """The meter's supply signals that it is about to fail."""
+        self._send(b"B"[0], 0, 0)
 
     def settle(self) -> None:
         """Return when the meter has taken in everything sent so far. Raises RigError if it ended."""
@@ -177,3 +201,27 @@ class UnixRig:
         said = (self.folder / "stderr.txt").read_text(errors="replace").strip().splitlines()
         last = said[-1] if said else "nothing on standard error"
         return RigError(f"the meter's process does not answer: {last}")
+
+
+class FlashFile:
+    """The meter's flash as a file. Written only without power, as a programmer on the bench does."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path = path
+        self.size = size
+        self.powered = False
+        path.write_bytes(b"\xff" * size)
+
+    def read(self, at: int, size: int) -> bytes:
+        """`size` bytes of flash from `at` on."""
+        with self.path.open("rb") as file:
+            file.seek(at)
+            return file.read(size)
+
+    def write(self, at: int, data: bytes) -> None:
+        """Put `data` into flash. Raises RigError while the meter has power."""
+        if self.powered:
+            raise RigError("expected the meter without power to write its flash; power.off() first")
+        with self.path.open("r+b") as file:
+            file.seek(at)
+            file.write(data)

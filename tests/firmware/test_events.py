@@ -10,7 +10,7 @@ from firmware.store.ring import Ring
 from protocol import events as e
 from protocol import messages
 from protocol import status as codes
-from testbench.torture.cutting import CuttingNor, PowerCut
+from tests.torture.cutting import CuttingNor, PowerCut
 
 
 class Clock:

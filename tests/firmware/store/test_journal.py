@@ -10,7 +10,7 @@ from firmware.store import faults, log, slot
 from firmware.store.journal import Journal
 from firmware.store.nor import FileNor, NorError, RamNor
 from firmware.store.ring import Ring
-from testbench.torture.cutting import CuttingNor, PowerCut
+from tests.torture.cutting import CuttingNor, PowerCut
 
 SECTOR, PAGE = 1024, 256
 
@@ -27,7 +27,7 @@ class TestNor:
     def test_a_one_over_a_zero_and_what_is_outside_are_refused(self, tmp_path) -> None:
         path = tmp_path / "flash"
         path.write_bytes(b"\xff" * 8192)
-        for flash in (RamNor(8192), FileNor(str(path), 8192)):
+        for flash in (RamNor(8192), FileNor(str(path))):
             flash.program(5, b"\xf0")
             flash.program(5, b"\xc0")
             with pytest.raises(NorError, match="zero into a one"):
@@ -41,11 +41,11 @@ class TestNor:
             flash.read_into(5, buffer)
             assert buffer == b"\xff\xff"
 
-    def test_a_file_of_another_size_is_refused(self, tmp_path) -> None:
+    def test_a_file_that_is_no_flash_is_refused(self, tmp_path) -> None:
         path = tmp_path / "flash"
         path.write_bytes(b"\xff" * 100)
-        with pytest.raises(NorError, match="not of 8192 bytes"):
-            FileNor(str(path), 8192)
+        with pytest.raises(NorError, match="100 bytes is not a whole number of sectors"):
+            FileNor(str(path))
 
 
 class TestSlot:
