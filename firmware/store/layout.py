@@ -46,7 +46,8 @@ class Store:
             logs.append(Ring(nor, first, sectors, event_layout.ENTRY.size, wrap=name == "events", found=self.faults))
         self.events = Events(logs, clock)
         self._journals = []
-        self._logs = [self.registers, self.records, *logs]
+        self._logs = [self.registers, self.records]  # type: list
+        self._logs.extend(logs)
         self._checked = 0
 
     def journal(self, name, size):
