@@ -10,7 +10,7 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from testbench.proof import kernel, lemmas, source
+from testbench.proof import kernel, lemmas, source, surface
 from testbench.proof.words import Refuted
 
 Claim = tuple[str, Callable[[], object]]
@@ -27,6 +27,10 @@ def claims() -> Iterator[Claim]:
             what = f"{twin.name}.accumulate: exact or full, {16 * limbs}-bit factor, {16 * width}-bit accumulator"
             yield what, partial(kernel.prove_row, twin, width, limbs)
         yield f"{twin.name}.scale: exact, or said to be lost", partial(kernel.prove_scale, twin)
+    yield (
+        "Surface.at: small integers, inside its table, between its nodes",
+        partial(surface.prove_surface, source.text("tables")),
+    )
 
 
 def main() -> int:

@@ -19,6 +19,8 @@ class Path:
         self._planned = decisions
         self.taken: list[bool] = []
         self.open: list[list[bool]] = []
+        self._logic = logic
+        self._kept: list[z3.BoolRef] = []
         self._solver = z3.SolverFor(logic)
         self._products: dict[tuple[int, int], z3.ArithRef] = {}
         self._splits: dict[tuple[int, int], tuple[Word, Word]] = {}
@@ -39,6 +41,15 @@ class Path:
     def assume(self, *facts: z3.BoolRef) -> None:
         """Facts about what the code is given."""
         self._solver.add(*facts)
+
+    def keep(self) -> None:
+        """All that is known now stays known when the path is told to forget."""
+        self._kept = list(self._solver.assertions())
+
+    def forget(self) -> None:
+        """Know only what was kept: fewer facts prove less, and are decided sooner."""
+        self._solver = z3.SolverFor(self._logic)
+        self._solver.add(*self._kept)
 
     def quotient(self, term: z3.ArithRef, divisor: z3.ArithRef) -> z3.ArithRef:
         """`term // divisor`, rounded down; the divisor must be positive."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from testbench.proof import kernel, lemmas, source
+from protocol import image as layout
+from testbench.proof import kernel, lemmas, source, surface
 from testbench.proof.words import Refuted
 
 SHAPES = [(2, 1), (6, 4), (8, 7)]
@@ -87,3 +88,34 @@ def test_accumulate_with_a_step_changed_is_refuted(module: str, right: str, wron
 def test_scale_with_a_step_changed_is_refuted(module: str, right: str, wrong: str) -> None:
     with pytest.raises(Refuted):
         kernel.prove_scale(spoilt(module, right, wrong))
+
+
+def test_a_surface_stays_small_inside_its_table_and_between_its_nodes() -> None:
+    assert surface.prove_surface(source.text("tables")) == 4
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(x - i * self._dx) << 10", "(x - i * self._dx) << 11"),
+        ("x -= self._x0", "x -= 0"),
+        ("min(x // self._dx, self._nx - 2)", "x // self._dx"),
+        ("min(y // self._dy, self._ny - 2)", "min(y // self._dy, self._ny - 1)"),
+        ("i * self._ny + j", "i * self._nx + j"),
+        ("at += 1", "at += 2"),
+        ("* x + 64) >> 7", "* x + 64) >> 6"),
+        ("* x + 64) >> 7", "* x + 128) >> 7"),
+        ("* y + 512) >> 10", "* y + 1024) >> 10"),
+    ],
+)
+def test_a_surface_with_a_step_changed_is_refuted(right: str, wrong: str) -> None:
+    text = source.text("tables")
+    assert right in text
+    with pytest.raises(Refuted):
+        surface.prove_surface(text.replace(right, wrong, 1))
+
+
+def test_a_wider_cell_than_an_image_may_have_would_touch_the_heap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "SURFACE_STEP_MAX", layout.SURFACE_STEP_MAX + 1)
+    with pytest.raises(Refuted, match="small integer"):
+        surface.prove_surface(source.text("tables"))
