@@ -45,6 +45,10 @@ class Device:
         """`count` quanta now."""
         self.rig.stimulus.pulses(channel, count)
 
+    def condition(self, source: int, value: int | None) -> None:
+        """Input `source` of a condition measures `value` (raw) from now on; None: it is missing."""
+        self.rig.stimulus.condition(source, value)
+
     def advance(self, seconds: float | Fraction) -> None:
         """Let the meter's time pass; whole milliseconds."""
         self.rig.clock.advance(int(seconds * 1000))

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from hostlink.profile import ready
 from testbench.conformance import limits
 from testbench.conformance.decision import RULES, SIMPLE
 from testbench.conformance.section import PlanError, Section
@@ -169,7 +170,7 @@ def parse(raw: dict[str, Any], text: str, path: Path) -> Plan:
         ratio=top.fraction("ratio", 3),
         flow=_flow(top.section("flow")) if "flow" in raw else None,
         load=_load(top.section("load")) if "load" in raw else None,
-        profiles=tuple(top.strings("profiles", [])),
+        profiles=tuple(top.strings("profiles", ready.names())),
         bit_errors=rates,
         readouts=protocol.integer("readouts", 25, 1, 10**6),
         years=top.section("endurance").integer("years", 20, 1, 50),

@@ -1,17 +1,21 @@
 """Emission profiles that the suites run: images, and the exact factors they stand for."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cache
 
+from hostlink.errors import UsageError
+from hostlink.profile import ready as ready_profiles
+from hostlink.profile.aga8 import Detail
+from hostlink.profile.compiled import Compiled, Row
+from hostlink.profile.compiler import compile_profile
 from hostlink.profile.image import Channel, ProfileImage, Register, Term
 from protocol import registers as r
 from testbench.conformance.plan import Plan
 from testbench.conformance.section import PlanError
 from testbench.demo import NATURAL_GAS
-
-GRID = Fraction("0.5703") * 1000
-"""mg CO2 per Wh: 0.5703 kg/kWh, MEE letter for the national grid, 2022 (shipped table of grid factors)."""
 
 
 @dataclass(frozen=True)
@@ -41,27 +45,60 @@ def gas(pulse: Fraction = Fraction(1, 100)) -> Profile:
     return Profile("natural-gas", parts(pulse).pack(), pulse, NATURAL_GAS * pulse)
 
 
-def electricity(name: str = "electricity") -> Profile:
-    """Purchased electricity with one grid factor; pulses of 1 Wh."""
-    image = ProfileImage(
-        name,
-        [Channel(r.ENERGY, r.WATT_HOUR, 0, 1, 2_000_000)],
-        [Register(r.CO2, r.EMITTED, r.GRAM, -3)],
-        [Term(0, 0, round(GRID * 2**32), 1)],
-        energy=0,
-        emissions=1,
-    )
-    return Profile(name, image.pack(), Fraction(1), GRID)
-
-
-SHIPPED: dict[str, Callable[[], Profile]] = {"natural-gas": gas, "electricity": electricity}
+@cache
+def ready(name: str) -> Compiled:
+    """A ready profile, or one from a TOML file, compiled; the first period where it has several. Raises PlanError."""
+    try:
+        return compile_profile(ready_profiles.load(name))[0]
+    except UsageError as error:
+        raise PlanError(f"profile {name}: {error}") from None
 
 
 def named(name: str) -> Profile:
-    """The profile of that name. Raises PlanError."""
-    if name not in SHIPPED:
-        raise PlanError(f"profile {name}: expected one of {', '.join(SHIPPED)}")
-    return SHIPPED[name]()
+    """A profile with one channel and one constant factor, for accuracy tests. Raises PlanError if it is another kind."""
+    made = ready(name)
+    rows = [row for row in made.rows if row.term]
+    if len(made.profile.channels) != 1 or len(rows) != 1 or rows[0].inputs:
+        raise PlanError(f"profile {name}: expected one channel and one constant factor for accuracy tests")
+    channel = next(iter(made.profile.channels.values()))
+    quantum = channel.mantissa * Fraction(10) ** channel.exponent
+    return Profile(name, made.data, quantum, rows[0].exact)
+
+
+def exact_gain(made: Compiled, row: Row, count: int, inputs: Mapping[str, int], time: int) -> Fraction:
+    """What `count` quanta add to a row's register, in its unit, by exact factors; conversions by DETAIL (pyaga8).
+
+    `inputs` are the conditions' raw values by name, `time` UNIX seconds at the interval's start.
+    """
+    total = row.exact * count
+    for name in row.inputs:
+        if name in made.surfaces:
+            total *= detail_factor(made, name, inputs) / made.surfaces[name].scale
+        elif name in made.slots:
+            slots = made.slots[name]
+            total *= slots.values[slot_name(made, name, time)] / Fraction(slots.scale.magnitude)
+        else:
+            total *= inputs[name]
+    return total
+
+
+def detail_factor(made: Compiled, name: str, inputs: Mapping[str, int]) -> Fraction:
+    """Base volume a volume and pascal by AGA8 DETAIL as pyaga8 has it."""
+    surface, conversion = made.surfaces[name], made.profile.conversions[name]
+    p = inputs[conversion.pressure] * surface.pressure.step
+    t = inputs[conversion.temperature] * surface.temperature.step
+    pb, tb = surface.base
+    gas = Detail(surface.gas.fractions)
+    return Fraction(gas.z(float(pb), float(tb))) * tb / (pb * t * Fraction(gas.z(float(p), float(t))))
+
+
+def slot_name(made: Compiled, name: str, time: int) -> str:
+    """The factor that a time-of-use table names for an interval that begins at `time`."""
+    table = made.profile.tables[name]
+    local = datetime.fromtimestamp(time + 60 * made.profile.utc_offset, UTC)
+    kind = 3 if local.date() in table.holidays else max(local.weekday() - 4, 0)
+    row = table.rows[table.calendar[4 * (local.month - 1) + kind]]
+    return table.slots[row[local.hour]]
 
 
 def first(plan: Plan) -> Profile:

@@ -122,7 +122,7 @@ def test_resolution(bench: Bench) -> None:
 
 def test_units(bench: Bench) -> None:
     """Quantity, direction, unit and exponent of every register as the profile has them."""
-    for profile in (profiles.gas(), profiles.electricity()):
+    for profile in (profiles.gas(), profiles.named("electricity")):
         image = Image(profile.image)
         expected = [(q, d, u, e, m) for q, d, u, e, m, _ in image.channels] + [
             (q, d, u, e, 1) for q, d, u, e in image.registers

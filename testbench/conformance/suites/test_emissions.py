@@ -1,0 +1,107 @@
+"""Emissions by sector: every profile of the plan on the device, against exact arithmetic and against its certificate."""
+
+from fractions import Fraction
+
+from hostlink.profile.certificate import bounds, register_name, unit_name
+from hostlink.profile.compiled import Compiled
+from hostlink.replay import Replay
+from protocol import messages
+from protocol import registers as r
+from protocol.intensities import Intensities, pack
+from testbench.conformance import profiles
+from testbench.conformance.bench import START, Bench, Device
+from testbench.conformance.plan import Plan
+from testbench.conformance.suites import cases
+from testbench.conformance.suites.blobs import upload
+
+STEPS = 24
+HOUR = 3600
+
+
+def sectors(plan: Plan) -> list[str]:
+    return list(plan.profiles)
+
+
+def push_intensities(bench: Bench, device: Device, made: Compiled) -> dict[int, Intensities]:
+    """Dated intensities for every condition that takes them, an hour each, for a day; as the device has them."""
+    pushed = {}
+    for n, (quantity, unit, exponent, _, low, high, _) in enumerate(made.image.conditions):
+        if quantity == r.INTENSITY:
+            values = [bench.random.randrange(low, high + 1) for _ in range(STEPS)]
+            data = pack(n, unit, exponent, START + HOUR, HOUR, values)
+            upload(device, messages.INTENSITIES, data)
+            pushed[n] = Intensities(data)
+    return pushed
+
+
+def inputs_of(bench: Bench, device: Device, made: Compiled) -> tuple[dict[str, int], list[int | None]]:
+    """New random conditions within their limits: raw by name, and by input."""
+    by_name: dict[str, int] = {}
+    by_source: list[int | None] = [None] * 8
+    for n, (name, condition) in enumerate(made.profile.conditions.items()):
+        if made.image.conditions[n][0] == r.INTENSITY:
+            continue
+        by_name[name] = by_source[condition.source] = bench.random.randint(condition.low, condition.high)
+        device.condition(condition.source, by_name[name])
+    return by_name, by_source
+
+
+@cases(sectors)
+def test_sector(bench: Bench, case: str) -> None:
+    """A day of random counts and conditions on every channel."""
+    made = profiles.ready(case)
+    start = START if made.valid is None else max(made.image.header[14], START)
+    model = Replay(made.image)
+    exact = [Fraction(0)] * len(made.registers)
+    with bench.device(made.data, time=start) as device:
+        pushed = push_intensities(bench, device, made) if start == START else {}
+        for hour in range(STEPS):
+            begins = start + HOUR * hour
+            device.settle()
+            by_name, by_source = inputs_of(bench, device, made)
+            counts = [bench.random.randrange(1, max(2, limit)) for limit in made.limits]
+            model.begin(begins, intensities=pushed)
+            model.step(counts, by_source)
+            names = list(made.profile.conditions)
+            dated = {names[n]: model.used[n] for n, c in enumerate(made.image.conditions) if c[0] == r.INTENSITY}
+            for row in made.rows:
+                exact[row.register] += profiles.exact_gain(made, row, counts[row.channel], by_name | dated, begins)
+            for channel, count in enumerate(counts):
+                device.pulses(channel, count)
+            device.advance(HOUR)
+        indices, registers = device.raw()
+    sector = ("profile", case, "")
+    wrong = [
+        f"register {n}: {got:x}, replay {want:x}"
+        for n, (got, want) in enumerate(zip(registers, model.registers, strict=True))
+        if got != want
+    ]
+    bench.none(
+        "emissions.bits",
+        "tonne-profile",
+        wrong,
+        f"of {len(registers)} registers, not the replay's bit for bit",
+        [sector],
+    )
+    bench.point(
+        "emissions.index",
+        "tonne-registers",
+        int(indices != model.indices),
+        high=0,
+        what="indices not as given",
+        conditions=[sector],
+    )
+    for n, (a, b) in sorted(bounds(made).items()):
+        if made.registers[n].direction & r.IN_ERROR:
+            continue
+        limit = a + b * exact[n]
+        bench.point(
+            "emissions.certificate",
+            "tonne-certificate",
+            Fraction(registers[n], 1 << 64) - exact[n],
+            low=-limit,
+            high=limit,
+            unit=unit_name(made, n),
+            what="register less exact value; limit: the certificate's bound",
+            conditions=[sector, ("register", register_name(made, n), ""), ("exact", exact[n], unit_name(made, n))],
+        )
