@@ -32,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tonne-root", default=None, help="folder with the packages firmware and protocol that the rig runs"
     )
+    group.addoption(
+        "--tonne-items", default="", help="only items that begin so, comma between; the run stays incomplete"
+    )
     group.addoption("--tonne-fresh", action="store_true", help="overwrite an earlier run in the same folder")
     group.addoption("--tonne-events", type=int, default=None, help="file descriptor for progress events")
 
@@ -61,11 +64,13 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
     plan = _plan(config)
     wanted = [item for item in ours if _name(item).split(".")[0] in plan.suites and "NOTSET" not in item.name]
+    chosen = tuple(filter(None, config.option.tonne_items.split(",")))
+    wanted = [item for item in wanted if not chosen or _name(item).startswith(chosen)]
     wanted.sort(key=lambda item: order(_name(item)))
     collected = {_name(item).split(".")[0] for item in ours}
     run = _begin(config, [_name(item) for item in wanted])
     left_out = sorted(set(plan.suites) & suites() - collected)
-    if left_out or config.option.keyword or config.option.markexpr:
+    if left_out or chosen or config.option.keyword or config.option.markexpr:
         run.reason = f"only a part of the plan was run; not selected: {', '.join(left_out) or 'some items'}"
     done = [item for item in wanted if run.is_done(_name(item))]
     config.hook.pytest_deselected(items=[item for item in ours if item not in wanted or item in done])

@@ -1,10 +1,11 @@
 """Emissions by sector: every profile of the plan on the device, against exact arithmetic and against its certificate."""
 
+from datetime import UTC, datetime
 from fractions import Fraction
 
 from hostlink.profile.certificate import bounds, register_name, unit_name
 from hostlink.profile.compiled import Compiled
-from hostlink.replay import Replay
+from hostlink.replay import Replay, check_record
 from protocol import messages
 from protocol import registers as r
 from protocol.intensities import Intensities, pack
@@ -70,6 +71,7 @@ def test_sector(bench: Bench, case: str) -> None:
                 device.pulses(channel, count)
             device.advance(HOUR)
         indices, registers = device.raw()
+        records = list(device.meter.records())
     sector = ("profile", case, "")
     wrong = [
         f"register {n}: {got:x}, replay {want:x}"
@@ -83,6 +85,11 @@ def test_sector(bench: Bench, case: str) -> None:
         f"of {len(registers)} registers, not the replay's bit for bit",
         [sector],
     )
+    found = [
+        f for before, x in zip([None, *records], records, strict=False) for f in check_record(made.image, before, x)
+    ]
+    what = f"findings when {len(records)} records are replayed from themselves"
+    bench.none("emissions.records", "tonne-records", found, what, [sector])
     bench.point(
         "emissions.index",
         "tonne-registers",
@@ -105,3 +112,34 @@ def test_sector(bench: Bench, case: str) -> None:
             what="register less exact value; limit: the certificate's bound",
             conditions=[sector, ("register", register_name(made, n), ""), ("exact", exact[n], unit_name(made, n))],
         )
+
+
+TIME_OF_USE = "electricity-time-of-use"
+MOMENTS = (
+    "2026-01-01", "2026-02-17", "2026-02-28", "2026-03-01", "2026-05-09", "2026-07-19", "2026-08-07", "2026-10-01",
+    "2026-12-31", "2028-02-29",
+)  # fmt: skip
+
+
+@cases(lambda plan: list(MOMENTS) if TIME_OF_USE in plan.profiles else [])
+def test_time_of_use(bench: Bench, case: str) -> None:
+    """Every hour of a day: week days, weekend, holiday, ends of months, leap day; each hour by the slot that is its own."""
+    made = profiles.ready(TIME_OF_USE)
+    start = int(datetime.fromisoformat(case).replace(tzinfo=UTC).timestamp())
+    names = [row for row in made.rows if row.term]
+    wrong = []
+    with bench.device(made.data, time=start) as device:
+        _, before = device.raw()
+        for hour in range(24):
+            device.pulses(names[0].channel, 1000)
+            _, now = device.raw()
+            exact = profiles.exact_gain(made, names[0], 1000, {}, start + HOUR * hour)
+            if abs(Fraction(now[names[0].register] - before[names[0].register], 1 << 64) - exact) > exact / 10**6:
+                wrong.append(
+                    f"hour {hour} UTC, slot {profiles.slot_name(made, names[0].inputs[0], start + HOUR * hour)}"
+                )
+            before = now
+            device.advance(HOUR)
+    bench.none(
+        "emissions.slots", "tonne-profile", wrong, "of 24 hours, weighed with another slot", [("day", case, "UTC")]
+    )

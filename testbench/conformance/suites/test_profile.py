@@ -11,6 +11,7 @@ from protocol import registers as r
 from protocol import status as codes
 from protocol import status as flags
 from protocol.image import MAX_SIZE, Image
+from protocol.intensities import pack
 from testbench.conformance import profiles
 from testbench.conformance.bench import START, Bench, Device
 from testbench.conformance.suites.blobs import begin, commit, refused, send, upload
@@ -165,21 +166,21 @@ def test_more_registers(bench: Bench) -> None:
 
 
 def test_stale_intensities(bench: Bench) -> None:
-    """An interval without a dated intensity uses the profile's fallback and says so."""
+    """Before and behind its dated intensities an interval uses the profile's fallback and says so."""
     made = profiles.ready("electricity-hourly")
+    _, unit, exponent, _, low, high, fallback = made.image.conditions[0]
+    other = low if fallback != low else high
     with bench.device(made.data) as device:
-        device.pulses(0, 1000)
-        device.advance(900)
+        upload(device, messages.INTENSITIES, pack(0, unit, exponent, START + 900, 900, [other]))
+        for _ in range(4):
+            device.pulses(0, 1000)
+            device.advance(900)
         device.settle()
         records = list(device.meter.records())
-    fallback = made.image.conditions[0][6]
     used = [record.conditions[0] for record in records]
-    bench.point(
-        "profile.fallback",
-        PROFILE,
-        int(used != [(fallback, fallback)]),
-        high=0,
-        what="intervals weighed with another value",
-    )
+    right = [(value, value) for value in (fallback, other, fallback, fallback)]
+    bench.point("profile.fallback", PROFILE, int(used != right), high=0, what="intervals weighed with another value")
     flagged = [bool(record.status & flags.FALLBACK_FACTOR) for record in records]
-    bench.point("profile.fallback_flag", PROFILE, int(flagged != [True]), high=0, what="not flagged")
+    bench.point(
+        "profile.fallback_flag", PROFILE, int(flagged != [True, False, True, True]), high=0, what="flagged wrongly"
+    )
