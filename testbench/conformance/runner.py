@@ -59,11 +59,12 @@ def run(plan: str, devices: Sequence[DeviceRun], progress: Progress, answer: Cal
         thread.join()
 
 
-def command(plan: str, device: DeviceRun) -> list[str]:
-    """The pytest call for one device."""
+def command(plan: str, device: DeviceRun, suites: Sequence[str] = ()) -> list[str]:
+    """The pytest call for one device; only the modules of `suites`, if given."""
+    modules = [f"{SUITES}.test_{name}" for name in suites] or [SUITES]
     ini = resources.files("testbench.conformance") / "pytest.ini"
     return [
-        sys.executable, "-m", "pytest", "-q", "-c", str(ini), "--rootdir", str(Path(str(ini)).parent), "--pyargs", SUITES,
+        sys.executable, "-m", "pytest", "-q", "-c", str(ini), "--rootdir", str(Path(str(ini)).parent), "--pyargs", *modules,
         "--tonne-plan", plan, "--tonne-rig", device.rig, "--tonne-out", str(device.folder), *device.options,
     ]  # fmt: skip
 
