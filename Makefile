@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 STUBS := $(VENV)/micropython-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint prove bench-device million pico mps2 attack bench-trust clean
+.PHONY: demo test lint prove bench-device million pico mps2 attack bench-trust conformance defects clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
@@ -38,6 +38,14 @@ attack: $(READY)
 # What a MAC and a signature cost on an emulated Cortex-M3.
 bench-trust: $(READY)
 	$(BIN)/python -m testbench.bench.trust
+
+# The conformance suites on the demo meter, and the report set in out/conformance (docs/conformance.md).
+conformance: $(READY)
+	$(BIN)/tonne conformance --fresh
+
+# The suites against every faulty meter: which check finds it, and the rate. Some ten minutes.
+defects: $(READY)
+	$(BIN)/python -m testbench.defects
 
 # MicroPython images of the emulated targets, cached for this user.
 pico mps2: $(READY)

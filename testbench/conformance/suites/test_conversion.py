@@ -142,3 +142,25 @@ def test_in_error(bench: Bench, case: str) -> None:
         what="still flagged",
         conditions=where,
     )
+
+
+@cases(lambda plan: [PROFILE] if PROFILE in plan.profiles else [])
+def test_extremes(bench: Bench, case: str) -> None:
+    """A record holds the lowest and highest condition that something was counted under, and no other."""
+    made = profiles.ready(case)
+    pressure, temperature = made.profile.conditions["pressure"], made.profile.conditions["temperature"]
+    values = [pressure.fallback, pressure.low + 5000, pressure.high - 7000, pressure.fallback + 1]
+    with bench.device(made.data) as device:
+        device.condition(temperature.source, temperature.fallback)
+        for value in values:
+            device.condition(pressure.source, value)
+            device.pulses(0, 3)
+            device.advance(60)
+        device.condition(pressure.source, pressure.high)
+        device.advance(900)
+        device.settle()
+        record = next(device.meter.records())
+    expected = ((min(values), max(values)), (temperature.fallback, temperature.fallback))
+    right = int(record.conditions == expected)
+    note = "" if right else f"{record.conditions} instead of {expected}"
+    bench.point("conversion.extremes", "tonne-records", right, low=1, what="the record has the extremes", note=note)

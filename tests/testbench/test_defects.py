@@ -1,0 +1,57 @@
+"""Faulty meters: every defect applies to the firmware as it is, and some are killed here (`make defects`: all)."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from testbench import defects
+from testbench.defects.kill import kill
+
+ALL = defects.collection()
+SAMPLE = ("carry-truncated", "crc-unchecked", "counted-twice-across-a-set")
+
+
+def test_the_collection_is_large_and_its_names_are_its_own() -> None:
+    names = [defect.name for defect in ALL]
+    assert len(names) >= 60 and len(set(names)) == len(names)
+    assert all(defect.what and defect.cause and defect.first for defect in ALL)
+
+
+def test_every_defect_applies_and_changes_what_runs(tmp_path: Path) -> None:
+    clean = tmp_path / "clean"
+    defects.copy_device(clean)
+    for defect in ALL:
+        for file, text, replacement in defect.edits:
+            source = (clean / file).read_text()
+            assert source.count(text) == 1, (
+                f"{defect.name}: its text is {source.count(text)} times in {file}; write it anew"
+            )
+            if len(defect.edits) == 1:
+                compile(source.replace(text, replacement), file, "exec")
+
+
+def test_a_defect_that_does_not_apply_is_an_error() -> None:
+    defect = defects.Defect("x", "y", (("firmware/meter.py", "no such text", ""),), ("flow",), ("flow.error",))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.raises(defects.DoesNotApply, match=r"once in firmware/meter\.py, found 0 times"),
+    ):
+        defects.copy_device(Path(folder) / "device")
+        defects.apply(defect, Path(folder) / "device")
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_the_suites_find_it_and_name_its_cause(name: str) -> None:
+    (defect,) = defects.chosen([name])
+    outcome = kill(defect)
+    assert outcome.killed and not outcome.whole, outcome.failed
+
+
+def test_causes_are_checks_that_there_are() -> None:
+    """A cause that no suite ever measures could never be named."""
+    suites = Path(defects.__file__).parents[1] / "conformance/suites"
+    written = "".join(path.read_text() for path in suites.glob("*.py")) + (suites.parent / "plugin.py").read_text()
+    for defect in ALL:
+        for cause in defect.cause:
+            assert f'"{cause}"' in written or cause.endswith(".answers"), f"{defect.name}: no check is named {cause}"
