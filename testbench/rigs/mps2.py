@@ -54,6 +54,11 @@ class Mps2Rig:
         assert self._board is not None
         return self._board.run(code, RUN_SECONDS)
 
+    def count(self, statement: str) -> int:
+        """Instructions of one line on the board (`Mps2.count`)."""
+        assert self._board is not None
+        return self._board.count(statement)
+
     def pulses(self, channel: int, count: int) -> None:
         """`count` quanta on `channel` at this moment of the meter's time; once a channel between two samples."""
         self._commands += COMMAND.pack(b"P"[0], channel, 0, count)

@@ -2,7 +2,7 @@
 
 A sample is one count of a channel, added to one 128-bit accumulator with a 64-bit constant, carried and checked. Batched is
 what one more row costs in a plan of many; one call is a whole call of `accumulate` for one row, its arguments in locals. The
-mean is over counts of one to sixteen bits.
+mean is over counts of one to sixteen bits. The last lines are whole samples of a meter, bytecode included.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from hostlink.profile import ready
+from hostlink.profile.compiler import compile_profile
 from testbench.bench.device.c_code import inline
 from testbench.emulators.mps2 import Mps2
 from testbench.micropython import device_root
+from testbench.rigs.mps2 import Mps2Rig
 
 HERE = Path(__file__).parent
 ROWS = 32
@@ -89,6 +92,23 @@ def measure() -> Iterator[Measurement]:
         plain = _bytes(board, "kernel.accumulate(state, plan, counts)")
         yield Measurement("accumulate, plain twin, batched", _batched(board, "kernel.accumulate"), plain, peer=True)
         yield from _instead(board)
+    for profile in ("natural-gas", "natural-gas-pt"):
+        yield from _samples(profile)
+
+
+def _samples(profile: str) -> Iterator[Measurement]:
+    """Whole samples of a meter under a ready profile: one count, its conditions as before or changed."""
+    (made,) = compile_profile(ready.load(profile))
+    with Mps2Rig(made.data, time=0) as rig:
+        for number, condition in enumerate(made.profile.conditions.values()):
+            rig.run(f"bench.conditions[{number}].value = {(condition.low + condition.high) // 2}")
+        rig.run("def sample(low, value=bench.conditions[0].value):\n    bench.inputs[0].low = low\n"
+                "    bench.conditions[0].value = value\n    bench.sample()\nsample(1)")  # fmt: skip
+        yield Measurement(f"{profile}: sample, nothing counted", rig.count("sample(0)"), 0)
+        yield Measurement(f"{profile}: sample, counted", rig.count("sample(1)"), 0)
+        if made.profile.conditions:
+            changed = "sample(1, bench.conditions[0].value + 1)"
+            yield Measurement(f"{profile}: sample, counted, a condition changed", rig.count(changed), 0)
 
 
 def _per_row(board: Mps2, call: str, give: str) -> float:
