@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from hostlink.errors import ProofError, UsageError
+from hostlink.errors import ProofError, Refused, UsageError
 from hostlink.tables import values
 from protocol import frame, messages, session
+from protocol import status as codes
 
 if TYPE_CHECKING:
     from hostlink.meter import Meter
@@ -81,14 +82,23 @@ def open_session(meter: "Meter", key: Key) -> Session:
 
 
 class Privileged:
-    """A meter's session as a context: `with Privileged(meter, key): …`; it is closed at the end."""
+    """A meter's session as a context: `with Privileged(meter, key): …`; it is closed at the end.
 
-    def __init__(self, meter: "Meter", key: Key) -> None:
+    `fallback` is tried where `key` does not prove.
+    """
+
+    def __init__(self, meter: "Meter", key: Key, fallback: Key | None = None) -> None:
         self._meter = meter
         self._key = key
+        self.fallback = fallback
 
     def __enter__(self) -> Self:
-        self._meter.session = open_session(self._meter, self._key)
+        try:
+            self._meter.session = open_session(self._meter, self._key)
+        except Refused as refused:
+            if refused.code != codes.BAD_MAC or self.fallback is None:
+                raise
+            self._meter.session = open_session(self._meter, self.fallback)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

@@ -15,6 +15,7 @@ CLOCK_GET = 0x05
 CLOCK_SET = 0x06
 STATUS = 0x07
 EVENTS = 0x08
+STATEMENTS = 0x09
 BLOB_READ = 0x10
 BLOB_BEGIN = 0x11
 BLOB_BLOCK = 0x12
@@ -70,6 +71,10 @@ EVENTS_REPLY = Layout("log/u8 first/u32 oldest/u32 next/u32 count/u8")
 """A block of `protocol.events.ENTRY` from a log. `oldest` is also how many the log has lost. The meter may send fewer than were
 asked for; NOT_FOUND as with RECORDS, STORAGE if it holds `first` and cannot read it any more."""
 
+STATEMENTS_REQUEST = Layout("sequence/u32 offset/u16")
+STATEMENTS_REPLY = Layout("sequence/u32 oldest/u32 next/u32 size/u16 offset/u16")
+"""Then bytes of statement `sequence` (`protocol.statements`) from `offset` of its `size` on, as many as fit."""
+
 # Blobs: profile images, and later tables and updates, moved in blocks that can be resumed.
 PROFILE = 1
 INTENSITIES = 2
@@ -123,6 +128,7 @@ CATALOGUE = {
     BLOB_BEGIN: ("begin blob", BLOB_BEGIN_REQUEST, BLOB_STATE, None),
     BLOB_BLOCK: ("blob block", BLOB_BLOCK_REQUEST, BLOB_STATE, None),
     BLOB_COMMIT: ("commit blob", BLOB_COMMIT_REQUEST, BLOB_COMMIT_REPLY, None),
+    STATEMENTS: ("statements", STATEMENTS_REQUEST, STATEMENTS_REPLY, None),
     SESSION_OPEN: ("open session", SESSION_OPEN_REQUEST, SESSION_OPEN_REPLY, None),
     SESSION_PROVE: ("prove key", SESSION_PROVE_REQUEST, SESSION_PROVE_REPLY, None),
     SESSION_CLOSE: ("close session", EMPTY, EMPTY, None),
