@@ -67,6 +67,7 @@ def assemble(image, clock, drivers, inputs, identity, address, nor=None, reset=e
     handlers = service.table()
     handlers.update(BlobService(keeper.meter, keeper).table())
     trust = Trust(keeper.meter, store, random)
+    keeper.differs = trust.parameters.differs
     handlers.update(trust.table())
     handlers.update(store.events.table())
     server = Server(address, handlers, trust.guard)

@@ -41,6 +41,7 @@ class Keeper:
     def __init__(self, store, image, make_meter, reset=0):
         self.store = store
         self.trusted = True
+        self.differs = None
         self._tables = {}
         self._failed = []
         first, sectors = store.regions["blobs"]
@@ -123,6 +124,9 @@ class Keeper:
         """Keep the profile that has come in; it takes over when the interval ends: that UNIX second. Raises Unfit, Refusal."""
         log = self.store.events
         log.require_room(2)
+        channel = self.differs(image) if self.differs else -1
+        if channel >= 0:
+            raise Unfit(channel)
         before = self.meter.image.fingerprint
         effective = self.meter.propose(image)
         self.blobs.keep()

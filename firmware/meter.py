@@ -9,7 +9,7 @@ from protocol.registers import ACTIVITY, INTENSITY
 
 from .clock import DAY
 from .conditions import Conditions
-from .integrator import ACCUMULATOR_LIMBS, Integrator
+from .integrator import ACCUMULATOR_LIMBS, INDEX_LIMBS, Integrator
 from .records import RamRing, RecordWriter
 
 RECORDS_HELD = const(96 * 36)
@@ -175,8 +175,11 @@ class Meter:
     def _carry(self, image):
         """Where each accumulator goes in `image`: pairs of limb offsets. Raises Unfit if one would be lost."""
         present = self.image
-        if [channel[:5] for channel in image.channels] != [channel[:5] for channel in present.channels]:
+        if len(image.channels) != len(present.channels):
             raise Unfit(0)
+        for n, channel in enumerate(image.channels):
+            if channel[:5] != present.channels[n][:5] and any(self._index(n)):
+                raise Unfit(n)
         if any(spec[0] != INTENSITY and spec[3] >= len(self._inputs) for spec in image.conditions):
             raise Unfit(len(self._inputs))
         free = list(image.registers)
@@ -191,6 +194,9 @@ class Meter:
             elif register[0] != ACTIVITY and any(state[source : source + ACCUMULATOR_LIMBS]):
                 raise Unfit(len(present.channels) + n)
         return pairs
+
+    def _index(self, channel):
+        return self.integrator.state[INDEX_LIMBS * channel : INDEX_LIMBS * (channel + 1)]
 
     def _record_size(self, image):
         return records.size(len(image.channels), len(image.conditions), len(image.registers))

@@ -32,9 +32,12 @@ class Keys(Kept):
     """The meter's secrets. `leaf` is the first unused one of its signing key."""
 
     text = "provisioned/u8 installer/b32 laboratory/b32 manufacturer/b32 update/b60 secret/b32 leaf/u32"
+    provisioned = leaf = 0
+    installer = laboratory = manufacturer = update = secret = b""
 
 
 class Security(Kept):
-    """What has happened to this meter."""
+    """What has happened to this meter: its seal, failed proofs in a row, and the lowest version an update may have."""
 
     text = "sealed/u8 seal_counter/u32 failures/u16 major/u8 minor/u8 patch/u8"
+    sealed = seal_counter = failures = major = minor = patch = 0

@@ -8,6 +8,7 @@ from .kept import Keys, Security
 from .parameters import Parameters, SealService
 from .session import Guard, SessionService
 from .signer import Signer, secret
+from .statements import Statements
 
 LEVELS, HEIGHT = 3, 5
 
@@ -27,6 +28,7 @@ class Trust:
         self._serial = serial + bytes(16 - len(serial))
         self.guard = Guard(keys, security, self._serial, meter.clock, random, self._failed, self._log)
         self.signer = self._make_signer()
+        self.statements = Statements(meter, self._serial, lambda: self.signer, security, self.parameters, store)
         self._show_seal()
 
     def table(self):
@@ -37,12 +39,13 @@ class Trust:
             guard, self._keys, self._security, self.parameters, self._log, self._show_seal, lambda: self._meter.image
         )
         handlers.update(seal.table())
+        handlers.update(self.statements.table())
         handlers[messages.TRUST] = (0, self.trust)
         return handlers
 
     def step(self):
         """Do a little of what is waiting; False when nothing is."""
-        return self.signer is not None and self.signer.step()
+        return self.statements.step()
 
     def trust(self, body, out):
         guard = self.guard

@@ -29,14 +29,7 @@ class Statements:
         self._security = security
         self._parameters = parameters
         self._log = store.events
-        if store.nor.sector_size >= _SECTOR:
-            first, sectors = store.regions["statements"]
-            kept = sectors - CERTIFICATE_SECTORS
-            self._ring = Ring(store.nor, first, kept, _SECTOR // 2, found=store.faults)
-            self._certificates = Ring(store.nor, first + kept, CERTIFICATE_SECTORS, _SECTOR // 2, found=store.faults)
-        else:
-            self._ring = RamRing(0, HELD_IN_MEMORY)
-            self._certificates = RamRing(0, 2 * HELD_IN_MEMORY)
+        self._ring, self._certificates = _rings(store)
         self._pending = None
         self._stopped = False
         self._next = 0
@@ -200,3 +193,15 @@ class Statements:
 
     def _levels(self):
         return len(self._signer().certificates) + 1
+
+
+def _rings(store):
+    """Rings of statements and of certificates: in flash, or in memory where a sector is too small for one of them."""
+    if store.nor.sector_size < _SECTOR:
+        return RamRing(0, HELD_IN_MEMORY), RamRing(0, 2 * HELD_IN_MEMORY)
+    first, sectors = store.regions["statements"]
+    kept = sectors - CERTIFICATE_SECTORS
+    return (
+        Ring(store.nor, first, kept, _SECTOR // 2, found=store.faults),
+        Ring(store.nor, first + kept, CERTIFICATE_SECTORS, _SECTOR // 2, found=store.faults),
+    )
