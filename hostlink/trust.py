@@ -105,4 +105,4 @@ def _parameter(body: bytes) -> Parameter:
     raw = body[messages.PARAMETER_REPLY.size :]
     if number not in parameters.TABLE or len(raw) != parameters.LAYOUTS[number].size:
         raise DataError(f"expected a parameter that this host knows, got number {number} of {len(raw)} bytes")
-    return Parameter(number, head["class"], parameters.TABLE[number][0], values(parameters.LAYOUTS[number], raw), raw)
+    return Parameter(number, head["kind"], parameters.TABLE[number][0], values(parameters.LAYOUTS[number], raw), raw)

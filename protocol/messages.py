@@ -110,8 +110,8 @@ verified with, zeros until it is made."""
 
 PARAMETER_REQUEST = Layout("number/u8")
 """PARAMETER_SET: then the value, as `protocol.parameters.TABLE` lays it out."""
-PARAMETER_REPLY = Layout("number/u8 class/u8")
-"""Then the value, as it now is."""
+PARAMETER_REPLY = Layout("number/u8 kind/u8")
+"""`kind` is its class; then the value, as it now is."""
 SEAL_REPLY = Layout("sealed/u8 counter/u32")
 """`counter` is how often the seal was broken."""
 
