@@ -68,8 +68,7 @@ class Integrator:
         values = conditions.values
         wrong = conditions.wrong
         for base, at, twin, words, numbers in self._live:
-            for n in range(FACTOR_LIMBS):
-                plan[base + FACTOR_AT + n] = words[n]
+            native.load(plan, base + FACTOR_AT, words)
             error = 0
             for number in numbers:
                 value = values[number]

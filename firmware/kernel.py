@@ -52,6 +52,12 @@ def accumulate(state, plan, counts):
     return failed
 
 
+def load(plan, at, factor):
+    """`plan[at : at + 8] = factor`; a slice would allocate."""
+    for i in range(FACTOR_LIMBS):
+        plan[at + i] = factor[i]
+
+
 def scale(plan, at, low, high):
     """`plan[at : at + 8] *= low + 65536 * high`, both below 65536. Returns what overflowed: 0 if nothing did."""
     lost = 0

@@ -72,6 +72,14 @@ def accumulate(state: ptr16, plan: ptr16, counts: ptr16) -> int:
 
 
 @micropython.viper
+def load(plan: ptr16, at: int, factor: ptr16):
+    i = 0
+    while i < 8:
+        plan[at + i] = factor[i]
+        i += 1
+
+
+@micropython.viper
 def scale(plan: ptr16, at: int, low: uint, high: uint) -> int:
     carry = uint(0)
     below = uint(0)

@@ -26,6 +26,7 @@ def claims() -> Iterator[Claim]:
         for width, limbs in twin.shapes():
             what = f"{twin.name}.accumulate: exact or full, {16 * limbs}-bit factor, {16 * width}-bit accumulator"
             yield what, partial(kernel.prove_row, twin, width, limbs)
+        yield f"{twin.name}.load: the row has the factor", partial(kernel.prove_load, twin)
         yield f"{twin.name}.scale: exact, or said to be lost", partial(kernel.prove_scale, twin)
     yield (
         "Surface.at: small integers, inside its table, between its nodes",

@@ -38,6 +38,9 @@ class Kernel:
     def accumulate(self, state: Memory, plan: Memory, counts: Memory) -> Word | int:
         return self._module.accumulate(*map(self._argument, (state, plan, counts)))
 
+    def load(self, plan: Memory, at: int, factor: Memory) -> None:
+        self._module.load(self._argument(plan), at, self._argument(factor))
+
     def scale(self, plan: Memory, at: int, low: Word, high: Word) -> Word | int:
         return self._module.scale(self._argument(plan), at, low, high)
 
@@ -118,6 +121,18 @@ def prove_plan(kernel: Kernel) -> int:
         path.require(_value(memory.limbs) == total, "each row adds to what the rows before it left")
         path.require(_reports(failed, z3.Or(*overflows)), "an overflow in any row is reported")
     return paths
+
+
+def prove_load(kernel: Kernel) -> None:
+    """`load` puts a factor into its row and touches nothing else."""
+    path = Path([], "QF_LIA")
+    at, size = kernel.layout.FACTOR_AT, kernel.layout.FACTOR_LIMBS
+    limbs = [path.limb(f"e{n}") for n in range(size)]
+    plan, factor = kernel.memory(path, [_GUARD] * (at + size + 1)), kernel.memory(path, [*limbs])
+    kernel.load(plan, at, factor)
+    _wrote(factor, range(0))
+    _wrote(plan, range(at, at + size))
+    path.require(_value(plan.limbs[at : at + size]) == _value(limbs), "the row has the factor")
 
 
 def prove_scale(kernel: Kernel) -> int:

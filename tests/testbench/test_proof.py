@@ -20,6 +20,7 @@ def test_words_are_what_a_32_bit_machine_makes_of_them() -> None:
 def test_the_kernel_is_exact(n: int) -> None:
     twin = kernel.twins(source.text)[n]
     assert kernel.prove_plan(twin) > 1
+    kernel.prove_load(twin)
     assert kernel.prove_scale(twin) > 1
     for shape in SHAPES:
         assert kernel.prove_row(twin, *shape) > 1
