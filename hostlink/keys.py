@@ -60,7 +60,9 @@ class KeyFile:
             masters[role] = secrets.token_hex(session.KEY_SIZE)
         content: dict[str, Any] = {"masters": masters, "keys": {}, "rotations": {}, "public": {}}
         if "manufacturer" in masters:
-            content["update"] = {"secret": secrets.token_hex(32), "height": UPDATE_HEIGHT, "next": 0}
+            secret = secrets.token_bytes(32)
+            public = PrivateKey(secret, UPDATE_HEIGHT).public
+            content["update"] = {"secret": secret.hex(), "height": UPDATE_HEIGHT, "next": 0, "public": public.hex()}
         made = cls(path, passphrase, content)
         made.save()
         return made
@@ -143,12 +145,20 @@ class KeyFile:
             raise UsageError(f"meter {serial} shows key {fingerprint(public)}, {self.path} knows {fingerprint(known)}")
         self._content["public"][serial] = public.hex()
 
+    @property
+    def update_public(self) -> bytes:
+        """The public key that a meter verifies update packages with."""
+        return bytes.fromhex(self._update()["public"])
+
     def update_key(self) -> PrivateKey:
-        """The manufacturer's signing key for update packages; `keep_update_key` before a signature is given away."""
-        held = self._content.get("update")
-        if held is None:
-            raise UsageError(f"expected the manufacturer's key file, {self.path} cannot sign update packages")
+        """The manufacturer's signing key, seconds to make; `keep_update_key` before a signature is given away."""
+        held = self._update()
         return PrivateKey(bytes.fromhex(held["secret"]), held["height"], held["next"])
+
+    def _update(self) -> dict[str, Any]:
+        if "update" not in self._content:
+            raise UsageError(f"expected the manufacturer's key file, {self.path} cannot sign update packages")
+        return self._content["update"]
 
     def keep_update_key(self, key: PrivateKey) -> None:
         """Save how far the signing key has been used."""
@@ -180,8 +190,8 @@ class KeyFile:
             "meters": {serial: public.hex() for serial, public in sorted(self.publics.items())},
         }
         if "update" in self._content:
-            key = self.update_key()
-            found["update"] = {"public": key.public.hex(), "signatures_left": key.remaining}
+            held = self._update()
+            found["update"] = {"public": held["public"], "signatures_left": (1 << held["height"]) - held["next"]}
         return found
 
 

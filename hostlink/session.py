@@ -3,11 +3,12 @@
 import hmac
 import secrets
 import struct
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from hostlink.errors import ProofError, Refused, UsageError
+from hostlink.errors import ProofError, Refused, TonneError, UsageError
 from hostlink.tables import values
 from protocol import frame, messages, session
 from protocol import status as codes
@@ -90,20 +91,21 @@ class Privileged:
     def __init__(self, meter: "Meter", key: Key, fallback: Key | None = None) -> None:
         self._meter = meter
         self._key = key
-        self.fallback = fallback
+        self._fallback = fallback
+        self.role = key.role
 
     def __enter__(self) -> Self:
         try:
             self._meter.session = open_session(self._meter, self._key)
         except Refused as refused:
-            if refused.code != codes.BAD_MAC or self.fallback is None:
+            if refused.code != codes.BAD_MAC or self._fallback is None:
                 raise
-            self._meter.session = open_session(self._meter, self.fallback)
+            self._meter.session = open_session(self._meter, self._fallback)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         try:
-            if error is None:
-                self._meter.ask(messages.SESSION_CLOSE)
+            with suppress(TonneError) if error else nullcontext():
+                self._meter.ask(messages.SESSION_CLOSE, retries=0 if error else 3)
         finally:
             self._meter.session = None

@@ -4,7 +4,7 @@ A hash chain alone does not see a tail that was cut off: only a signed head says
 therefore says which evidence there was.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -161,7 +161,7 @@ def read(meter: "Meter", first: int = 0) -> Iterator[bytes]:
 def prove(
     statements: Sequence[Statement],
     held: Sequence[IntervalRecord] = (),
-    logs: dict[int, Sequence[Event]] | None = None,
+    logs: Mapping[int, Sequence[Event]] | None = None,
 ) -> Proof:
     """Hold verified statements of one meter against each other, its records and its events (by log), oldest first.
 

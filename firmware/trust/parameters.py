@@ -72,7 +72,8 @@ def frozen(signatures):
 class SealService:
     """Handlers for `link.Server`: parameters, and closing and breaking the seal.
 
-    `show()` is called when the seal has changed; `image()` is the profile that governs.
+    `show()` is called when the seal has changed; `image()` is the profile that governs, or will
+    from the end of the running interval.
     """
 
     def __init__(self, guard, keys, security, values, log, show, image):
@@ -120,7 +121,7 @@ class SealService:
         return self._answer(number, out)
 
     def close(self, body, out):
-        """Refused while the pulse weights and the profile that governs do not agree: detail is the channel."""
+        """Refused while the pulse weights and the profile do not agree: detail is the channel."""
         security = self._security
         if not self._keys.provisioned:
             raise Refusal(codes.NOT_READY, 0)

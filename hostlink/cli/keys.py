@@ -73,7 +73,7 @@ def provision(
         serial = meter.identify().serial
         if meter.trust().provisioned:
             raise UsageError(f"expected a factory-new meter, {serial} has keys; `tonne keys rotate` replaces one")
-        update = keys.update_key().public
+        update = keys.update_public
         installer, laboratory, manufacturer = (keys.key(role, serial).secret for role in ROLES)
         meter.provision(installer, laboratory, manufacturer, update)
         public = await_public(meter, wait)
