@@ -36,7 +36,13 @@ class Trust:
         guard = self.guard
         handlers = SessionService(guard, self._keys, self._provisioned, self._rotated, self.trust).table()
         seal = SealService(
-            guard, self._keys, self._security, self.parameters, self._log, self._show_seal, lambda: self._meter.next or self._meter.image
+            guard,
+            self._keys,
+            self._security,
+            self.parameters,
+            self._log,
+            self._show_seal,
+            lambda: self._meter.next or self._meter.image,
         )
         handlers.update(seal.table())
         handlers.update(self.statements.table())
