@@ -61,6 +61,7 @@ def conformance(
         run(plan, devices, progress, answer)
     for device in devices:
         _show(console, device)
+        _render(console, device)
     if replay:
         raise typer.Exit(_compare(console, replay, devices[0].result))
     codes = {"pass": 0, "fail": 1, "inconclusive": 1}
@@ -96,7 +97,19 @@ def _show(console: Console, device: Any) -> None:
     reason = f": {device.reason}" if device.reason else ""
     size = f"{result['summary']['points']} points, {result['seconds']} s"
     console.print(f"verdict: [{COLOURS[verdict]}]{verdict}[/]{reason} ({size})")
-    console.print(f"wrote {device.folder}")
+
+
+def _render(console: Console, device: Any) -> None:
+    from testbench import report
+
+    if device.result:
+        try:
+            written = report.write(device.folder)
+        except OSError as error:
+            console.print(f"[red]the reports could not be written:[/] {error}; `results.json` stands", highlight=False)
+            device.exit_code = device.exit_code or 2
+            return
+        console.print(f"wrote {', '.join(str(path) for path in written)}", highlight=False, soft_wrap=True)
 
 
 def _compare(console: Console, folder: Path, again: dict[str, Any]) -> int:

@@ -66,10 +66,10 @@ def test_switch(bench: Bench) -> None:
     bench.point(
         "profile.factors",
         PROFILE,
-        registers[0] - expected,
+        Fraction(registers[0] - expected, 1 << 64),
         low=0,
         high=0,
-        unit="2^-64 mg",
+        unit="mg",
         what="register less exact: 157 old, 11 new",
     )
     tags = [record.profile for record in records]

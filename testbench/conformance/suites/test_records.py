@@ -63,24 +63,24 @@ def test_records(bench: Bench) -> None:
         "records.complete", RECORDS, len(records) - 192, low=0, high=0, what="records more or fewer than intervals"
     )
     sequence = [r.sequence for r in records if r.sequence != records.index(r)]
-    bench.none("records.sequence", RECORDS, sequence, "of them, out of order")
+    bench.none("records.sequence", RECORDS, sequence, "records out of order")
     starts = [f"record {n} starts {r.start}" for n, r in enumerate(records) if r.start.timestamp() != START + 900 * n]
-    bench.none("records.start", RECORDS, starts, "of them, not on its interval")
+    bench.none("records.start", RECORDS, starts, "records not on its interval")
     durations = [f"record {n}: {r.duration} s" for n, r in enumerate(records) if r.duration != 900]
-    bench.none("records.duration", RECORDS, durations, "of them, of another length")
+    bench.none("records.duration", RECORDS, durations, "records of another length")
     increments = [
         f"record {n}: {r.increments[0]}, given {g}"
         for n, (r, g) in enumerate(zip(records, given, strict=False))
         if r.increments[0] != g
     ]
-    bench.none("records.increment", RECORDS, increments, "of them, with another count than given")
+    bench.none("records.increment", RECORDS, increments, "records with another count than given")
     values = [
         f"record {n}" for n, (r, e) in enumerate(zip(records, ends, strict=False)) if (r.indices, r.registers) != e
     ]
-    bench.none("records.registers", RECORDS, values, "of them, with other registers than exact")
-    bench.none("records.chain", RECORDS, chain_faults(records), "of them, where the hash chain breaks")
+    bench.none("records.registers", RECORDS, values, "records with other registers than exact")
+    bench.none("records.chain", RECORDS, chain_faults(records), "records where the hash chain breaks")
     tags = [f"record {r.sequence}" for r in records if r.profile != tag]
-    bench.none("records.profile", RECORDS, tags, "of them, with another profile's tag")
+    bench.none("records.profile", RECORDS, tags, "records with another profile's tag")
     found = [
         line for before, r in zip([None, *records], records, strict=False) for line in check_record(image, before, r)
     ]
@@ -117,7 +117,7 @@ def test_blocks(bench: Bench, case: int) -> None:
         "records.blocks",
         "tonne-messages",
         different,
-        "of them, other bytes",
+        "records with other bytes",
         [("block", case, ""), ("compared", "bytes", "")],
     )
 
@@ -146,7 +146,7 @@ def test_many_records(bench: Bench) -> None:
     )
     held = [f"record {r.sequence}" for r in records if r.indices[0] != r.sequence + 1 or r.increments[0] != 1]
     bench.none("records.ring", "welmec-l", held, f"of {len(records)} records held, another index")
-    bench.none("records.ring_chain", "welmec-l", ring_chain_faults(records), "of them, where the chain breaks")
+    bench.none("records.ring_chain", "welmec-l", ring_chain_faults(records), "records where the chain breaks")
     bench.point(
         "records.ring_oldest",
         "tonne-messages",
@@ -173,7 +173,7 @@ def test_idle(bench: Bench) -> None:
     bench.point(
         "records.idle", RECORDS, len(records) - 96, low=0, high=0, what="records more or fewer than idle intervals"
     )
-    bench.none("records.idle", RECORDS, [r for r in records if r.increments[0]], "of them, with counts")
+    bench.none("records.idle", RECORDS, [r for r in records if r.increments[0]], "idle records with counts")
 
 
 def intervals(plan: Plan) -> list[int]:
