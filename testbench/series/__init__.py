@@ -15,6 +15,9 @@ CUBIC_FOOT = Decimal("28.316846592")
 """dm³, exactly: the international foot is 0.3048 m."""
 STEP_TOLERANCE = Decimal("0.01")
 """How far, in pulses, a step of the counter may be from a whole number: printed counters are rounded or cut."""
+LATEST = 4102444800
+MOST = (1 << 32) - 1
+"""Pulses of one row: what an interval's increment holds."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def read(path: Path, pulse: Decimal) -> Series:
     try:
         with lzma.open(path, "rt", newline="") if path.suffix == ".xz" else path.open(newline="") as file:
             return _parse(path.name, csv.DictReader(file), pulse)
-    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"expected a series of measurements in {path}: {error}") from None
 
 
@@ -63,10 +66,14 @@ def _parse(name: str, rows: csv.DictReader, pulse: Decimal) -> Series:
     for row in rows:
         try:
             time, counter = int(row["unix_ts"]), Decimal(row["counter"])
+            if not counter.is_finite():
+                raise ValueError
         except (ValueError, TypeError, InvalidOperation):
             raise UsageError(
                 f"{name} line {rows.line_num}: expected numbers, got {row['unix_ts']!r}, {row['counter']!r}"
             ) from None
+        if not 0 <= time < LATEST:
+            raise UsageError(f"{name} line {rows.line_num}: expected UNIX seconds from 1970 to 2100, got {time}")
         if times and (time <= times[-1] or counter < last):
             raise UsageError(
                 f"{name} line {rows.line_num}: expected time and counter to go up, got {time} and {counter}"
@@ -76,6 +83,10 @@ def _parse(name: str, rows: csv.DictReader, pulse: Decimal) -> Series:
         if abs(steps - count) > STEP_TOLERANCE * max(count, 1):
             raise UsageError(
                 f"{name} line {rows.line_num}: expected whole pulses of {pulse}, got a step of {counter - last}; check --pulse"
+            )
+        if count > MOST:
+            raise UsageError(
+                f"{name} line {rows.line_num}: expected at most {MOST} pulses in a row, got {count}; check --pulse"
             )
         times.append(time)
         counts.append(count)

@@ -1,0 +1,57 @@
+"""The house: imports go one way, and every room has its folder of tests."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "protocol": {"protocol"},
+    "firmware": {"firmware", "protocol"},
+    "hostlink": {"hostlink", "protocol"},
+    "testbench": {"testbench", "hostlink", "protocol"},
+}
+TOP_LEVEL = {"firmware", "hostlink", "protocol", "testbench", "tests", "docs"}
+ON_A_BOARD = {"testbench/stimulator", "testbench/torture/cutting.py"}
+"""The bench's own code for MicroPython, which runs beside the firmware: the second board, flash that loses power."""
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names that a module imports, relative imports as their own package, and paths given to import_module."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(path.relative_to(ROOT).parts[0] if node.level else (node.module or "").split(".")[0])
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
+            names |= {str(a.value).split(".")[0] for a in node.args if isinstance(a, ast.Constant)}
+    return names
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_imports_go_one_way(package: str) -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if not any(path.is_relative_to(ROOT / board) for board in ON_A_BOARD)
+        for name in sorted(imported(path) & (set(MAY_IMPORT) | {"tests"}) - MAY_IMPORT[package])
+    ]
+    assert not wrong
+
+
+def test_the_check_sees_what_it_forbids() -> None:
+    assert imported(ROOT / "hostlink" / "link.py") >= {"hostlink", "protocol"}
+    assert "firmware" in imported(ROOT / "testbench/torture/cutting.py")
+    assert "protocol" in imported(ROOT / "protocol/deframer.py")  # from . import frame
+
+
+def test_every_folder_of_code_has_one_of_tests() -> None:
+    assert all((ROOT / "tests" / package).is_dir() for package in MAY_IMPORT)
+
+
+def test_the_top_level_is_the_house_and_nothing_else() -> None:
+    folders = {path.parent for path in ROOT.glob("*/**/*.py") if not path.is_relative_to(ROOT / ".venv")}
+    tops = {path.relative_to(ROOT).parts[0] for path in folders} - {"build", "out", "dist"}
+    assert {name for name in tops if not name.startswith((".", "tonne.egg"))} <= TOP_LEVEL
