@@ -54,7 +54,7 @@ def _pulse(text: str) -> Decimal:
         size = Decimal(text)
     except InvalidOperation:
         raise UsageError(f"--pulse: expected a number of dm³ such as 10 or 28.316846592, got {text!r}") from None
-    if not Decimal("1e-9") <= size <= 10**6 or size % Decimal("1e-9"):
+    if not size.is_finite() or not Decimal("1e-9") <= size <= 10**6 or size % Decimal("1e-9"):
         raise UsageError(f"--pulse: expected 1e-9 … 1e6 dm³ in steps of 1e-9, got {text}")
     return size
 
