@@ -78,14 +78,28 @@ def test_read_as_json_has_exact_values(rig: UnixRig) -> None:
     assert all(isinstance(register["value"], str) for register in found["registers"])
 
 
-def test_watch_reads_so_many_times_and_can_be_interrupted(rig: UnixRig) -> None:
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """A command that goes on until Ctrl-C, which it hears even where this test's own shell ignores it."""
+    return subprocess.Popen(
+        [str(TONNE), *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+
+
+def wait_for(file: Path) -> str:
+    """The content of `file` once there is any."""
+    deadline = time.monotonic() + 60
+    while not (file.exists() and file.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return file.read_bytes().decode(errors="replace")
+
+
+def test_watch_reads_so_many_times_and_can_be_interrupted(rig: UnixRig, tmp_path: Path) -> None:
     assert "CMD-1" in tonne("watch", "--port", rig.url, "--every", "0", "--count", "2").stdout
-    process = subprocess.Popen(
-        [str(TONNE), "watch", "--port", rig.url, "--every", "0.05"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    time.sleep(2)
+    process = start("watch", "--port", rig.url, "--every", "0.05", "--capture", tmp_path / "capture")
+    wait_for(tmp_path / "capture")
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in output + errors
 
@@ -142,19 +156,13 @@ def test_a_busy_port_is_one_line_and_exit_3(rig: UnixRig) -> None:
 def test_simulate_prints_a_port_that_read_and_watch_can_use(tmp_path: Path) -> None:
     """The issue's show: `tonne read --port …` against the meter that `tonne simulate` started; Ctrl-C ends it and all of it."""
     name = tmp_path / "port"
-    process = subprocess.Popen(
-        [str(TONNE), "simulate", "--speed", "5000", "--port-file", str(name)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    process = start("simulate", "--speed", "5000", "--port-file", name)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         port = re.match(r"serving on (/dev/pts/\d+) ", line)
         assert port, line
-        deadline = time.monotonic() + 10
-        while not (name.exists() and name.read_text()) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert name.read_text() == port[1]
+        assert wait_for(name) == port[1]
         time.sleep(1)
         first, second = (json.loads(tonne("read", "--port", port[1], "--json").stdout) for _ in range(2))
         assert first["serial"] == "TONNE-0001"
@@ -162,7 +170,7 @@ def test_simulate_prints_a_port_that_read_and_watch_can_use(tmp_path: Path) -> N
         assert Decimal(second["registers"][1]["value"]) >= Decimal(first["registers"][1]["value"])
     finally:
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=60)
     assert process.returncode in (0, 130)
     assert "Traceback" not in output + errors
     assert tonne("read", "--port", port[1], "--timeout", "0.1").returncode == 3
