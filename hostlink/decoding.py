@@ -1,8 +1,8 @@
 """`tonne decode`: each input once, to shards that are whole or not there.
 
 What was done is written last, to `_inputs/NAME.json`, NAME being the input's SHA-256: the shards, how many records, and every
-run of bytes refused with offset and reason. A shard comes to its name by a rename. So a killed run leaves temporary files
-that the next one overwrites, and an input with its JSON is not read again.
+run of bytes refused with offset and reason. Profile images that were read are in `_profiles`. A shard comes to its name by a
+rename. So a killed run leaves temporary files that the next one overwrites, and an input with its JSON is not read again.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from protocol.image import Image
 from protocol.records import TAG_SIZE
 
 DONE = "_inputs"
+PROFILES = "_profiles"
 TEMPORARY = ".part"
 SCHEMA = 1
 Key = tuple[str, str, Shape]
@@ -62,6 +63,8 @@ def decode_file(path: Path, out: Path, form: str = "parquet", meter: str | None 
         for piece in source.pieces():
             written.take(piece)
         names = written.finish()
+        for tag, image in source.images.items():
+            write_whole(out / PROFILES / f"{tag.hex()}.bin", image)
         about = {
             "schema": SCHEMA,
             "input": path.name,

@@ -20,6 +20,7 @@ from testbench.series import Series
 
 NATURAL_GAS = Fraction("389.31") / 10**4 * Fraction("0.0153") * Fraction("0.99") * Fraction(44, 12) * 10**9
 """mg CO2 per m³ (Nm³, 20 °C in GB/T 32151): 389.31 GJ/10⁴ Nm³ × 0.0153 tC/GJ × 0.99 × 44/12, GB/T 32151.34-2024 Table C.1."""
+CAPTURE = "capture.tonne"
 SETTLE_ROWS = 1024
 READ_ROWS = 1440
 LIMIT = Fraction(1)
@@ -45,7 +46,6 @@ class Result:
     requests: int
     retries: int
     refused: int
-    bytes_read: int
     seconds: float
     virtual_seconds: int
 
@@ -93,10 +93,11 @@ def run(
     image, factor = gas_profile(pulse)
     started = wall.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    traffic = bytearray()
+    recorded = folder / CAPTURE
+    recorded.unlink(missing_ok=True)
     with (
         UnixRig(image, time=series.times[0]) as rig,
-        connect(rig.url, address=1, tap=lambda direction, data: traffic.extend(data)) as meter,
+        connect(rig.url, address=1, capture=recorded) as meter,
     ):
         identity = meter.identify()
         findings, readings = _replay(series, rig, meter, factor, progress)
@@ -118,11 +119,9 @@ def run(
             link.counts["requests"],
             meter.transport.retries,
             link.noise + link.counts["stale"],
-            len(traffic),
             wall.monotonic() - started,
             series.times[-1] - series.times[0],
         )
-    (folder / "capture.raw").write_bytes(traffic)
     result.findings.extend(prove(result))
     return result
 

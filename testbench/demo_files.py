@@ -1,4 +1,4 @@
-"""What a demo leaves behind: records as Parquet and CSV, a plot, `result.json`."""
+"""What a demo leaves behind: an archive of its capture and profile, records as Parquet and CSV, a plot, `result.json`."""
 
 import csv
 import json
@@ -7,14 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from hostlink import archive
 from protocol import status as flags
-from testbench.demo import Result
+from testbench.demo import CAPTURE, Result
 
 SCHEMA = 1
 
 
 def write(result: Result, folder: Path) -> list[Path]:
-    """Write all files of `result` into `folder`; returns their paths."""
+    """Write all files of `result` into `folder`, and their manifest; returns their paths."""
     rows = _rows(result)
     paths = [folder / name for name in ("records.csv", "records.parquet", "plot.png", "result.json", "profile.bin")]
     with paths[0].open("w", newline="") as file:
@@ -25,7 +26,10 @@ def write(result: Result, folder: Path) -> list[Path]:
     _plot(result, paths[2])
     paths[3].write_text(json.dumps(summary(result), indent=2) + "\n")
     paths[4].write_bytes(bytes(result.image.data))
-    return paths
+    entries = [archive.Entry(path.name, archive.OTHER) for path in paths[:4]]
+    entries.append(archive.Entry(paths[4].name, archive.PROFILE))
+    entries.append(archive.Entry(CAPTURE, archive.CAPTURE, result.identity.serial))
+    return [*paths, folder / CAPTURE, archive.seal(folder, entries, {"made by": "tonne demo"})]
 
 
 def summary(result: Result) -> dict[str, Any]:
