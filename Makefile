@@ -6,13 +6,17 @@ READY := $(VENV)/.ready
 STUBS := $(VENV)/micropython-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint prove bench-device million pico mps2 attack bench-trust conformance defects clean
+.PHONY: demo test lint prove bench-device million pico mps2 attack bench-trust conformance defects torture clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
 # Two at a time or more; a file's tests stay together, for they share a meter.
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Power cut at every byte of every flash operation; see docs/store.md.
+torture: $(READY)
+	$(BIN)/python -m tests.torture
 
 lint: $(READY) $(STUBS)
 	$(BIN)/ruff check .

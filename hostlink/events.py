@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from hostlink.meter import Meter
 
 ASKED = 255
+_SUBJECTS: dict[int, dict[int, str]] = {
+    layout.POWER_UP: layout.RESETS,
+    layout.STORAGE_FAULT: layout.FAULTS,
+    layout.SELF_CHECK_FAILED: layout.CHECKS,
+    layout.AUTHENTICATION_FAILED: layout.ACTORS,
+    layout.KEY_CHANGED: layout.ACTORS,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ class Event:
         _, _, subject, old_read, old, new_read, new = layout.KINDS.get(
             self.kind, ("", 0, "subject", "tag", "old", "tag", "new")
         )
-        parts = [f"{subject} {self.subject}"] if subject else []
+        words = _SUBJECTS.get(self.kind, {}).get(self.subject, self.subject)
+        parts = [f"{subject} {words}"] if subject else []
         parts += [
             f"{name} {_read(how, raw)}"
             for how, name, raw in ((old_read, old, self.old), (new_read, new, self.new))
@@ -89,6 +97,9 @@ def read(meter: "Meter", log: int, first: int = 0) -> Iterator[Event]:
                 continue
             if refused.code == codes.NOT_FOUND:
                 return
+            if refused.code == codes.STORAGE:  # this one cannot be read any more: `breaks` tells of the gap
+                first += 1
+                continue
             raise
         head = body_values(messages.EVENTS_REPLY, body, "events", rest=True)
         for n in range(head["count"]):

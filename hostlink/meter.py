@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostlink.capture import recording
-from hostlink.errors import DataError, UsageError
+from hostlink.errors import DataError, Refused, UsageError
 from hostlink.records import IntervalRecord, decode
 from hostlink.session import Session
 from hostlink.tables import body_values, values
@@ -126,14 +126,21 @@ class Meter(TrustClient):
     ) -> Iterator[IntervalRecord]:
         """Interval records from sequence number `first` (default: the oldest held) to the newest, block by block.
 
-        Stop anywhere and go on later with the next sequence number. `progress(done, total)` counts records.
+        Stop anywhere and go on later with the next sequence number. `progress(done, total)` counts records. One that the meter
+        cannot read any more is missing: its number shows it.
         """
         count = self.status()["records"]
         if first is None:
             first = self.oldest_record() if count else 0
         start = first
         while first < count:
-            body = self.ask(messages.RECORDS, messages.RECORDS_REQUEST.pack(first, RECORDS_ASKED))
+            try:
+                body = self.ask(messages.RECORDS, messages.RECORDS_REQUEST.pack(first, RECORDS_ASKED))
+            except Refused as refused:
+                if refused.code != flags.STORAGE:
+                    raise
+                first += 1
+                continue
             head = body_values(messages.RECORDS_REPLY, body, "records", rest=True)
             found = block(body)
             if found[0].sequence != first:

@@ -45,11 +45,15 @@ def pico_uf2() -> Path:
     return _need(pico_image)
 
 
+@pytest.fixture(scope="session")
+def mps2_elf() -> Path:
+    return _need(_find_mps2)
+
+
 @pytest.fixture(scope="module")
-def mps2() -> Iterator[Mps2]:
+def mps2(mps2_elf: Path) -> Iterator[Mps2]:
     """A board with `protocol` and `firmware` importable, shared by a module's tests."""
-    image = _need(_find_mps2)
-    with Mps2([ROOT / "protocol", ROOT / "firmware"], image) as board:
+    with Mps2([ROOT / "protocol", ROOT / "firmware"], mps2_elf) as board:
         yield board
 
 

@@ -238,8 +238,8 @@ class Log:
         head = self._head(self._current) if self._current >= 0 else None
         self._current_fits = head is not None and head[:2] == (self.size, self.label)
         following = (self._current + 1) % self._sectors
-        start = (self._at + following) * self._nor.sector_size
-        if self._head(following) == (self.size, self.label, True) and self._is_blank_behind_header(start):
+        whole = self._head(following) == (self.size, self.label, True)
+        if whole and self._sizes[following] and self._load(following, 0) == BLANK:
             self._spare = following
 
     def _survey(self):
@@ -249,6 +249,7 @@ class Log:
         """
         header = self._header
         known = bytearray(HEADER)
+        blank = b"\xff" * HEADER
         sequence = bytearray(slot.HEAD)
         expected = -1
         count = 0
@@ -262,8 +263,10 @@ class Log:
                     expected += count
                     continue
                 self._sizes[sector] = 0
-            head = self._head(sector)
             expected = -1
+            if header == blank:
+                continue
+            head = self._head(sector)
             if head:
                 self._sizes[sector] = head[0]
                 first = self._firsts[sector] = self._first_of(sector)
