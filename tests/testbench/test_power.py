@@ -1,13 +1,19 @@
 """Power cuts on the real firmware in its process: nothing committed is lost, nothing is counted twice, every record proves."""
 
+import hashlib
+import json
 import random
 
 import pytest
+from typer.testing import CliRunner
 
 from hostlink import replay
+from hostlink.cli import app
 from hostlink.meter import Meter, connect
 from hostlink.profile.image import Channel, Condition, ProfileImage, Register, Term
 from hostlink.records import IntervalRecord
+from protocol import events as layout_of_events
+from protocol import messages
 from protocol import records as layout
 from protocol import registers as r
 from protocol import status as flags
@@ -197,3 +203,78 @@ def test_foreign_flash_is_taken_over_and_a_full_one_of_zeros_is_reported() -> No
             rig.power.off()
             rig.power.on()
             assert indices(meter) == (3, 0)
+
+
+def test_events_are_read_in_order_and_a_spoilt_one_shows() -> None:
+    image = profile()
+    with UnixRig(image.data, time=START) as rig:
+        with connect(rig.url, address=1) as meter:
+            meter.set_clock(START + 100)
+            rig.tamper(0, True)
+            rig.brown_out()
+            rig.clock.settle()
+            rig.power.off()
+            rig.power.on()
+        shown = CliRunner().invoke(app(), ["events", "--port", rig.url, "--json"])
+        assert shown.exit_code == 0
+        got = json.loads(shown.stdout)
+        assert [event["event"] for event in got["events"]] == [
+            "power up",
+            "clock set",
+            "tamper",
+            "brown-out",
+            "power up",
+        ]
+        assert got["events"][1]["details"] == "old 2026-01-01 00:00:00Z, new 2026-01-01 00:01:40Z"
+        assert got["events"][4]["details"] == "reset cause power, last known before 2026-01-01 00:01:40Z, power-ups 2"
+        assert (got["lost"], got["breaks"]) == (0, [])
+        rig.power.off()
+        flash = rig.flash.read(0, rig.flash.size)
+        at = flash.index(layout_of_events.ENTRY.pack(2, 2, START + 100, 13, 0, 0, 0, bytes(8), b"\1", bytes(32))[:14])
+        rig.flash.write(at, bytes([flash[at] ^ 0x66]))
+        rig.power.on()
+        shown = CliRunner().invoke(app(), ["events", "--port", rig.url])
+        assert shown.exit_code == 1
+        assert "ordinary log: expected event 2, got 3" in str(shown.exception)
+
+
+def test_a_profile_on_its_way_goes_on_after_a_cut_and_takes_over_over_the_next() -> None:
+    image, following = profile(), profile(3)
+    digest = hashlib.sha256(following.data).digest()
+    with UnixRig(image.data, time=START) as rig, connect(rig.url, address=1) as meter:
+        received = 0
+        for _ in range(8):
+            body = meter.ask(messages.BLOB_BEGIN, messages.BLOB_BEGIN_REQUEST.pack(1, len(following.data), digest))
+            got = messages.BLOB_STATE.unpack_from(body)[2]
+            assert got >= received - 246
+            received = got
+            block = following.data[received : received + 100]
+            body = meter.ask(messages.BLOB_BLOCK, messages.BLOB_BLOCK_REQUEST.pack(1, received) + bytes(block))
+            received = messages.BLOB_STATE.unpack_from(body)[2]
+            if received == len(following.data):
+                break
+            if received > 246:
+                rig.power.off()
+                rig.power.on()
+        while received < len(following.data):
+            block = following.data[received : received + 100]
+            body = meter.ask(messages.BLOB_BLOCK, messages.BLOB_BLOCK_REQUEST.pack(1, received) + bytes(block))
+            received = messages.BLOB_STATE.unpack_from(body)[2]
+        rig.stimulus.pulses(0, 9)
+        rig.clock.settle()
+        meter.ask(messages.BLOB_COMMIT, messages.BLOB_COMMIT_REQUEST.pack(1, digest))
+        rig.power.off()
+        rig.power.on()
+        assert meter.identify().fingerprint == image.fingerprint
+        rig.clock.advance(901_000)
+        rig.clock.settle()
+        assert meter.identify().fingerprint == following.fingerprint
+        assert indices(meter) == (9, 0)
+        rig.power.off()
+        rig.power.on()
+        assert meter.identify().fingerprint == following.fingerprint
+        assert meter.profile(image.fingerprint[:8]).fingerprint == image.fingerprint
+        (record,) = meter.records()
+        assert record.status & flags.PROFILE_CHANGED
+        assert record.status & flags.POWER_CUT
+        assert indices(meter) == (9, 0)
