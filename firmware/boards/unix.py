@@ -22,6 +22,8 @@ ADVANCE, PULSES, SYNC, CONDITION, TAMPER, BROWN_OUT = b"APSCTB"
 INPUTS = 8
 MISSING = 0xFFFFFFFF
 READ_SIZE = 4096
+RESTART = 75
+"""Exit code of a board that wants to be started again, after an update."""
 MOST_WAITING = 0xFFFFFFFF
 LINK_WAIT_MS = 1000
 
@@ -106,11 +108,14 @@ def write_all(stream, data, patience):
     return True
 
 
-def main(path):
+def main(path, slot=None):
+    """Run the meter that the configuration at `path` describes, from folder `slot` if it was started from one."""
     with open(path) as file:
         config = json.load(file)
-    sys.path.insert(0, config["root"])
+    root = slot or config["root"]
+    sys.path.insert(0, root)
     from firmware.assembly import assemble
+    from firmware.boards.slots import Slots
     from firmware.clock import Clock
     from firmware.identity import identity, software_digest
     from firmware.store.nor import FileNor
@@ -125,8 +130,11 @@ def main(path):
     clock = Clock(bench.ticks_ms, lambda later, sooner: later - sooner)
     if "time" in config:
         clock.set(config["time"])
-    who = identity(config["serial"], "unix", software_digest(config["root"]))
-    device = assemble(image, clock, bench.inputs, bench.conditions, who, config["address"], FileNor(config["flash"]))
+    who = identity(config["serial"], "unix", software_digest(root))
+    slots = Slots(config["slots"], slot.rsplit("/", 1)[1]) if slot else None
+    device = assemble(
+        image, clock, bench.inputs, bench.conditions, who, config["address"], FileNor(config["flash"]), slots=slots
+    )
 
     poll = select.poll()
     poll.register(source, select.POLLIN)
@@ -134,7 +142,11 @@ def main(path):
     patience = LINK_WAIT_MS
     sink.write(b"UP\r\n")
     while True:
-        for stream, events in poll.poll(0 if device.step() else -1):
+        busy = device.step()
+        if device.restart:
+            device.shut_down()
+            sys.exit(RESTART)
+        for stream, events in poll.poll(0 if busy else -1):
             if stream is source:
                 if not bench.serve(device):
                     return
@@ -143,4 +155,5 @@ def main(path):
                     patience = LINK_WAIT_MS if write_all(link, reply, patience) else 0
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

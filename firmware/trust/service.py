@@ -9,6 +9,7 @@ from .parameters import Parameters, SealService
 from .session import Guard, SessionService
 from .signer import Signer, secret
 from .statements import Statements
+from .update import Update
 
 LEVELS, HEIGHT = 3, 5
 
@@ -48,6 +49,10 @@ class Trust:
         handlers.update(self.statements.table())
         handlers[messages.TRUST] = (0, self.trust)
         return handlers
+
+    def updates(self, slots, healthy, handlers):
+        """An `Update` over `slots` (`boards.slots`), in front of the blob `handlers`."""
+        return Update(self.guard, self._keys, self._security, self._log, self._meter, slots, healthy, handlers)
 
     def step(self):
         """Do a little of what is waiting; False when nothing is."""

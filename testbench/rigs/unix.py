@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ COMMAND = struct.Struct("<BBHI")
 """The bench's commands, as `firmware/boards/unix.py` takes them."""
 HEAP = "2m"
 ADVANCE_LIMIT = 0xFFFFFFFF
+RESTART = 75
+"""Exit code of a meter that wants to be started again."""
 FLASH_SIZE = 304 * 4096
 """What the Pico sets aside for the store (`firmware.store.layout`)."""
 ANSWER_SECONDS = 60.0
@@ -49,6 +52,7 @@ class UnixRig:
         root: Path | None = None,
         rtc: bool = True,
         flash_size: int = FLASH_SIZE,
+        slots: bool = False,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tonne-rig-")
         self.folder = Path(self._folder.name)
@@ -67,6 +71,15 @@ class UnixRig:
         }
         self.flash = FlashFile(self.folder / "flash.bin", flash_size)
         self._config["flash"] = str(self.flash.path)
+        self._program = self.root / "firmware/boards/unix.py"
+        if slots:
+            self._program = self.root / "firmware/boards/unix_boot.py"
+            self.slots = self.folder / "slots"
+            self._config["slots"] = str(self.slots)
+            for package in ("firmware", "protocol"):
+                shutil.copytree(
+                    self.root / package, self.slots / "a" / package, ignore=shutil.ignore_patterns("__pycache__")
+                )
         self._start = time
         self._rtc = rtc
         self._passed = 0
@@ -94,10 +107,9 @@ class UnixRig:
         config.write_text(json.dumps(self._config))
         read_end, self._stdin = os.pipe()
         os.set_blocking(read_end, False)
-        program = self.root / "firmware/boards/unix.py"
         self._errors = (self.folder / "stderr.txt").open("wb")
         self._process = subprocess.Popen(
-            [interpreter(), "-X", f"heapsize={self._heap}", str(program), str(config)],
+            [interpreter(), "-X", f"heapsize={self._heap}", str(self._program), str(config)],
             stdin=read_end,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -120,6 +132,18 @@ class UnixRig:
         self._process = None
         self.flash.powered = False
         self._commands.clear()
+
+    def await_restart(self, seconds: float = ANSWER_SECONDS) -> None:
+        """Wait until the meter ends to be started again, as after an update, and start it. Raises RigError."""
+        assert self._process is not None
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise RigError(f"expected the meter to restart within {seconds} s, it runs on") from None
+        if code != RESTART:
+            raise self._ended()
+        self.off()
+        self.on()
 
     def close(self) -> None:
         """Power off and remove every trace."""

@@ -1,0 +1,159 @@
+"""Two slots of firmware in two folders, and the file that says which one runs. Imports nothing of ours: the boot program
+must run whatever is in the slots.
+
+`boot.json` is replaced whole (a rename is atomic on littlefs and POSIX): `active` slot; `trial`, the slot on trial, or "";
+`tries` starts that the trial has left; `failed`, the tag of a trial that did not prove healthy; `tag`, `before`, `least` of
+the update under way.
+"""
+
+import json
+import os
+
+NAMES = ("a", "b")
+TRIES = 3
+"""Starts that a trial is given: a power cut within it is not held against it at once."""
+FRESH = {"active": "a", "trial": "", "tries": 0, "failed": "", "tag": "", "before": "", "least": [0, 0, 0]}
+
+
+def load(folder):
+    """The state kept in `folder`."""
+    try:
+        with open(folder + "/boot.json") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return dict(FRESH)
+
+
+def save(folder, state):
+    """Replace the state in `folder`."""
+    with open(folder + "/boot.new", "w") as file:
+        json.dump(state, file)
+        file.flush()
+    os.rename(folder + "/boot.new", folder + "/boot.json")
+
+
+def choose(folder):
+    """The slot to start, counted: the one on trial while it has tries left, else the active one again."""
+    state = load(folder)
+    if state["trial"]:
+        if state["tries"] > 0:
+            state["tries"] -= 1
+            save(folder, state)
+            return state["trial"]
+        state["failed"] = state["tag"]
+        state["trial"] = ""
+        save(folder, state)
+    return state["active"]
+
+
+class Slots:
+    """The slots as the running firmware sees them; `running` is the slot it came from."""
+
+    def __init__(self, folder, running):
+        self.folder = folder
+        self.running = running
+        self.state = load(folder)
+        self.size = self.received = 0
+        self.digest = b""
+        self._resume()
+
+    @property
+    def on_trial(self):
+        """What runs has still to prove itself."""
+        return self.state["trial"] == self.running
+
+    @property
+    def spare(self):
+        """The folder of the slot that does not run."""
+        return self.folder + "/" + NAMES[self.running == NAMES[0]]
+
+    @property
+    def package(self):
+        """The file that a package comes into."""
+        return self.folder + "/incoming.bin"
+
+    def begin(self, size, digest):
+        """Expect a package; going on with the one that was begun if it is the same."""
+        if (size, digest) == (self.size, self.digest):
+            return
+        self.drop()
+        with open(self.folder + "/incoming.json", "w") as file:
+            json.dump([size, digest.hex()], file)
+        self.size, self.digest = size, digest
+
+    def write(self, data):
+        """Append `data`."""
+        with open(self.package, "ab") as file:
+            file.write(data)
+        self.received += len(data)
+
+    def drop(self):
+        """Forget what is on its way."""
+        for name in ("incoming.json", "incoming.bin"):
+            try:
+                os.remove(self.folder + "/" + name)
+            except OSError:
+                pass
+        self.size = self.received = 0
+        self.digest = b""
+
+    def clear(self):
+        """Empty the slot that does not run."""
+        _remove(self.spare)
+        os.mkdir(self.spare)
+
+    def arm(self, tag, before, least):
+        """Let the slot that does not run be tried from the next start on."""
+        self.state = load(self.folder)
+        trial = NAMES[self.running == NAMES[0]]
+        self.state.update({"trial": trial, "tries": TRIES, "failed": "", "tag": tag, "before": before, "least": least})
+        self.state["active"] = self.running
+        save(self.folder, self.state)
+        self.drop()
+
+    def commit(self):
+        """What runs has proved healthy: it is the active one from now on."""
+        self.state["active"] = self.running
+        self.state["trial"] = ""
+        save(self.folder, self.state)
+
+    def forget_failed(self):
+        """The failed trial has been told."""
+        self.state["failed"] = ""
+        save(self.folder, self.state)
+
+    def _resume(self):
+        try:
+            with open(self.folder + "/incoming.json") as file:
+                size, digest = json.load(file)
+            self.size, self.digest = size, bytes.fromhex(digest)
+            self.received = os.stat(self.package)[6]
+        except (OSError, ValueError):
+            self.received = 0
+        if self.received > self.size:
+            self.drop()
+
+
+def make_folders(root, name):
+    """Make the folders above file `name` below `root`."""
+    path = root
+    for part in name.split("/")[:-1]:
+        path += "/" + part
+        try:
+            os.mkdir(path)
+        except OSError:
+            pass
+
+
+def _remove(path):
+    try:
+        entries = os.listdir(path)
+    except OSError:
+        return
+    for name in entries:
+        inner = path + "/" + name
+        if os.stat(inner)[0] & 0x4000:
+            _remove(inner)
+        else:
+            os.remove(inner)
+    os.rmdir(path)
