@@ -35,6 +35,15 @@ bench-device: $(READY) mps2
 million: $(READY) mps2
 	TONNE_STEPS=1000000 $(BIN)/python -m pytest tests/firmware/test_terms.py tests/firmware/test_mps2.py
 
+.PHONY: decades bench-profiles
+# Every ready profile at its highest rate over twenty simulated years, device against exact rationals within the certificate.
+decades: $(READY)
+	$(BIN)/python -m pytest -m slow tests/testbench/test_profiles.py
+
+# The issue's numbers of profiles: bounds, sizes, times, golden values.
+bench-profiles: $(READY)
+	$(BIN)/python -m testbench.bench.profiles
+
 # 100,000 mutated, replayed, reordered and forged privileged frames against the real firmware (docs/trust.md).
 attack: $(READY)
 	$(BIN)/python -m testbench.attack

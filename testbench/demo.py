@@ -1,32 +1,55 @@
-"""The main job: a measured pulse train through a real meter, read over its link, every milligram proved."""
+"""The main job: a series through a real meter under its emission profile, read over its link, every milligram proved."""
 
 import time as wall
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
-from hostlink.errors import DataError
+from hostlink import blobs, replay
 from hostlink.meter import Identity, Meter, Registers, connect
-from hostlink.profile.image import Channel, ProfileImage, Register, Term
+from hostlink.profile import ready
+from hostlink.profile.certificate import bounds, register_name, unit_name
+from hostlink.profile.compiled import Compiled
+from hostlink.profile.compiler import avoided, compile_profile
 from hostlink.records import IntervalRecord
+from protocol import intensities, messages, registers
 from protocol import records as record_layout
-from protocol import registers as quantities
+from protocol import status as flags
 from protocol.image import Image
-from testbench import reference
+from testbench.reference import Exact
 from testbench.rigs.unix import UnixRig
-from testbench.series import Series
+from testbench.series.columns import Feed
 
 NATURAL_GAS = Fraction("389.31") / 10**4 * Fraction("0.0153") * Fraction("0.99") * Fraction(44, 12) * 10**9
 """mg CO2 per m³ (Nm³, 20 °C in GB/T 32151): 389.31 GJ/10⁴ Nm³ × 0.0153 tC/GJ × 0.99 × 44/12, GB/T 32151.34-2024 Table C.1."""
 CAPTURE = "capture.tonne"
 SETTLE_ROWS = 1024
 READ_ROWS = 1440
-LIMIT = Fraction(1)
-"""mg that the meter's register may differ from the exact sum."""
+HOUR = 3600
+COLLECT = 2000
+"""Intervals after which records are fetched: the meter holds 3,456."""
+TABLE_HOURS = 960
+"""Hours of intensities in one table that is pushed."""
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One register at the end: what the meter says, what is exact, what the certificate allows; in its unit."""
+
+    name: str
+    unit: str
+    measured: Fraction
+    exact: Fraction
+    allowed: Fraction
+
+    @property
+    def difference(self) -> Fraction:
+        """Measured minus exact."""
+        return self.measured - self.exact
 
 
 @dataclass(frozen=True)
@@ -36,170 +59,256 @@ class Result:
     identity: Identity
     registers: Registers
     records: list[IntervalRecord]
+    made: Compiled
     image: Image
-    pulse: Fraction
-    factor: Fraction
-    pulses: int
+    counts: tuple[int, ...]
+    lines: list[Line]
+    headline: int
     exact: list[Fraction]
+    avoided: dict[str, Fraction]
     readings: int
-    findings: list[str]
     requests: int
     retries: int
     refused: int
     seconds: float
     virtual_seconds: int
+    findings: list[str] = field(default_factory=list)
 
     @property
     def measured(self) -> Fraction:
-        """CO2 register at the end, mg."""
-        return self.registers.registers[1].amount.fraction * 1000
+        """The headline register at the end, mg."""
+        return self.lines[self.headline].measured
 
     @property
     def difference(self) -> Fraction:
-        """Register minus exact sum, mg."""
-        return self.measured - self.factor * self.pulses
+        """Headline register minus exact sum, mg."""
+        return self.lines[self.headline].difference
 
     @property
     def largest_difference(self) -> Fraction:
-        """Largest difference of any record from the exact sum at its end, mg."""
+        """Largest difference of any record's headline register from the exact sum at its end, mg."""
         return max((abs(d) for d in self.differences()), default=abs(self.difference))
 
     def differences(self) -> list[Fraction]:
-        """Register minus exact sum at the end of each record, mg."""
-        return [Fraction(r.registers[0], 1 << 64) - e for r, e in zip(self.records, self.exact, strict=True)]
+        """Headline register minus exact sum at the end of each record, mg."""
+        return [
+            Fraction(r.registers[self.headline], 1 << 64) - e for r, e in zip(self.records, self.exact, strict=True)
+        ]
 
 
-def gas_profile(pulse: Decimal, name: str = "natural gas GB/T 32151.34") -> tuple[bytes, Fraction]:
-    """The image of a natural gas profile for pulses of `pulse` dm³, and its exact factor in mg a pulse."""
-    metres = Fraction(pulse) / 1000
-    factor = NATURAL_GAS * metres
-    exponent = -12
-    mantissa = metres / Fraction(10) ** exponent
-    image = ProfileImage(
-        name,
-        channels=[Channel(quantities.VOLUME, quantities.CUBIC_METRE, exponent, int(mantissa), 1000)],
-        registers=[Register(quantities.CO2, quantities.EMITTED, quantities.GRAM, -3)],
-        terms=[Term(0, 0, round(factor * 2**32), 1)],
-        volume=0,
-        emissions=1,
-    )
-    return image.pack(), factor
+def gas_profile(pulse: Decimal) -> tuple[bytes, Fraction]:
+    """The image of the ready natural gas profile for pulses of `pulse` dm³, and its exact factor in mg a pulse."""
+    (made,) = compile_profile(ready.load("natural-gas", gas=f"{pulse} dm³"))
+    return made.data, made.rows[0].exact
 
 
 def run(
-    series: Series, pulse: Decimal, folder: Path, progress: Progress, url_taken: Callable[[str], None] | None = None
+    made: Compiled, feed: Feed, folder: Path, progress: Progress, url_taken: Callable[[str], None] | None = None
 ) -> Result:
-    """Replay `series` (pulses of `pulse` dm³) through the unix rig and prove what the meter says of it."""
-    image, factor = gas_profile(pulse)
+    """Replay `feed` through the unix rig under a compiled profile and prove what the meter says of it."""
     started = wall.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     recorded = folder / CAPTURE
     recorded.unlink(missing_ok=True)
+    interval = made.profile.interval
+    first = feed.times[0] - feed.times[0] % interval - interval
     with (
-        UnixRig(image, time=series.times[0]) as rig,
+        UnixRig(made.data, time=first) as rig,
         connect(rig.url, address=1, capture=recorded) as meter,
     ):
+        if url_taken:
+            url_taken(rig.url)
         identity = meter.identify()
-        findings, readings = _replay(series, rig, meter, factor, progress)
-        registers = meter.registers()
-        stored = list(meter.records(progress=lambda done, total: progress("reading records", done, total)))
+        play = _Play(made, feed, rig, meter, first, progress)
+        play.run()
+        at_ends, stored = play.at_ends, play.records
+        now = meter.registers()
         active = meter.profile()
         link = meter.transport.link
+        headline = _headline(made)
+        lines = _lines(made, now, play.exact.registers)
+        counts = tuple(map(sum, zip(*feed.counts, strict=True)))
         result = Result(
-            identity,
-            registers,
-            stored,
-            active,
-            Fraction(pulse) / 1000,
-            factor,
-            series.pulses,
-            _exact_at_ends(series, stored, factor),
-            readings,
-            findings,
-            link.counts["requests"],
-            meter.transport.retries,
-            link.noise + link.counts["stale"],
-            wall.monotonic() - started,
-            series.times[-1] - series.times[0],
-        )
-    result.findings.extend(prove(result))
+            identity, now, stored, made, active, counts, lines, headline,
+            [at_ends[r.sequence][headline] for r in stored],
+            {name: avoided(made, name, counts[_channel(made, name)]) for name in made.profile.baselines},
+            play.readings, link.counts["requests"], meter.transport.retries, link.noise + link.counts["stale"],
+            wall.monotonic() - started, feed.times[-1] - feed.times[0], play.findings,
+        )  # fmt: skip
+    result.findings.extend(prove(result, at_ends))
     return result
 
 
-def prove(result: Result) -> list[str]:
-    """What does not hold: an empty list if every record and register is proved."""
+def prove(result: Result, at_ends: list[list[Fraction]]) -> list[str]:
+    """What does not hold: an empty list if every record and register is proved. `at_ends`: exact registers by record."""
     wrong = []
-    if result.image.fingerprint != result.identity.fingerprint:
-        wrong.append("the profile read back is not the one the meter names")
-    (_, _, _, shift, constant, *_) = result.image.terms[0]
-    if abs(reference.constant(constant, shift) - result.factor) > Fraction(1, 1 << 33):
-        wrong.append("the profile's constant is not the factor, rounded")
+    made = result.made
+    if not result.image.fingerprint == result.identity.fingerprint == made.image.fingerprint:
+        wrong.append("the profile read back is not the one that was compiled, or not the one the meter names")
     head = record_layout.CHAIN_START
-    index = 0
-    for number, record in enumerate(result.records):
+    before: IntervalRecord | None = None
+    allowed = bounds(made)
+    for record in result.records:
+        follows = before.sequence + 1 if before else 0
+        if record.sequence != follows:
+            wrong.append(f"expected record {follows}, got {record.sequence}")
         head = record_layout.chain(head, record.raw)
-        index += record.increments[0]
-        if record.sequence != number:
-            wrong.append(f"expected record {number}, got {record.sequence}")
         if record.link != head[: record_layout.LINK_SIZE]:
-            wrong.append(f"record {number}: the hash chain breaks here")
-        if record.indices[0] != index:
-            wrong.append(f"record {number}: index {record.indices[0]}, the increments sum to {index}")
-        if record.registers[0] != index * constant << (32 * shift):
-            wrong.append(f"record {number}: the CO2 register is not constant × index")
+            wrong.append(f"record {record.sequence}: the hash chain breaks here")
         if record.profile != result.identity.fingerprint[: record_layout.TAG_SIZE]:
-            wrong.append(f"record {number}: another profile's tag")
-    if result.registers.registers[0].amount.whole != result.pulses:
-        wrong.append(
-            f"the index is {result.registers.registers[0].amount.whole}, the series has {result.pulses} pulses"
-        )
-    if max(result.largest_difference, abs(result.difference)) >= LIMIT:
-        wrong.append(f"the CO2 register differs from the exact sum by {float(result.difference):.3f} mg")
+            wrong.append(f"record {record.sequence}: another profile's tag")
+        wrong += replay.check_record(result.image, before, record)
+        for n, (a, b) in allowed.items():
+            exact = at_ends[record.sequence][n]
+            if abs(Fraction(record.registers[n], 1 << 64) - exact) > a + b * exact:
+                wrong.append(f"record {record.sequence}: {register_name(made, n)} is outside the certificate")
+        before = record
+    indices = tuple(register.amount.whole for register in result.registers.registers[: len(result.counts)])
+    if indices != result.counts:
+        wrong.append(f"the indices are {indices}, the series has {result.counts} quanta")
+    for line in result.lines:
+        if abs(line.difference) > line.allowed:
+            wrong.append(f"{line.name} differs from the exact sum by {float(line.difference):.3f} {line.unit}")
     return wrong
 
 
-def _replay(series: Series, rig: UnixRig, meter: Meter, factor: Fraction, progress: Progress) -> tuple[list[str], int]:
-    findings = []
-    readings = 0
-    total = 0
-    now = series.times[0]
-    for row, (moment, count) in enumerate(series):
-        if moment > now:
-            rig.clock.advance(1000 * (moment - now))
-            now = moment
-        if count:
-            rig.stimulus.pulses(0, count)
-            total += count
-        if row % SETTLE_ROWS == 0:
-            progress("replaying", row, len(series.times))
-        if row % READ_ROWS == READ_ROWS - 1:
-            rig.clock.settle()
-            reading = meter.reading()
-            readings += 1
-            if (
-                reading.emissions != int(factor * total)
-                or reading.volume != total
-                or reading.time.utc.timestamp() != now
-            ):
-                findings.append(f"reading at {reading.time}: {reading.emissions} mg, expected {int(factor * total)} mg")
-    interval = 900
-    rig.clock.advance(1000 * (interval - now % interval))
-    rig.clock.settle()
-    progress("replaying", len(series.times), len(series.times))
-    return findings, readings
+class _Play:
+    """Feeds a rig row by row, and the exact reference with it."""
+
+    def __init__(self, made: Compiled, feed: Feed, rig: UnixRig, meter: Meter, first: int, progress: Progress) -> None:
+        self.made = made
+        self.feed = feed
+        self.rig = rig
+        self.meter = meter
+        self.now = first
+        self.interval = made.profile.interval
+        self.progress = progress
+        self.exact = Exact(made)
+        self.at_ends: list[list[Fraction]] = []
+        self.findings: list[str] = []
+        self.dated = [n for n, k in enumerate(made.profile.conditions.values()) if k.quantity == registers.INTENSITY]
+        self.hours = {n: self._hours(n) for n in self.dated}
+        self.pushed = self.now - self.now % HOUR
+        self.records: list[IntervalRecord] = []
+        self.readings = 0
+
+    def run(self) -> None:
+        """Everything: rows in, readings on the way, records out."""
+        self._push()
+        self.exact.begin(self.now)
+        total = [0] * len(self.feed.counts[0])
+        inputs: tuple[int | None, ...] = ()
+        rows = len(self.feed.times)
+        for row, (moment, counts, measured) in enumerate(self.feed):
+            self._advance(moment)
+            if measured != inputs:
+                for n, value in enumerate(measured):
+                    if n not in self.dated and (not inputs or inputs[n] != value):
+                        self.rig.condition(list(self.made.profile.conditions.values())[n].source, value)
+                inputs = measured
+            for channel, count in enumerate(counts):
+                if count:
+                    self.rig.stimulus.pulses(channel, count)
+                    total[channel] += count
+            if any(counts):
+                self.exact.step(counts, measured)
+            if row % SETTLE_ROWS == 0:
+                self.progress("replaying", row, rows)
+            if row % READ_ROWS == READ_ROWS - 1:
+                self._read(total)
+        self._advance(self.now - self.now % self.interval + self.interval)
+        self._collect()
+        self.progress("replaying", rows, rows)
+
+    def _advance(self, moment: int) -> None:
+        """Let time pass, interval by interval: each ends with what is exact then, and begins with its intensities."""
+        while self.now < moment:
+            end = min(self.now - self.now % self.interval + self.interval, moment)
+            self.rig.clock.advance(1000 * (end - self.now))
+            self.now = end
+            if end % self.interval == 0:
+                self.at_ends.append(list(self.exact.registers))
+                self.exact.begin(end, {self._name(n): self.hours[n].get(end - end % HOUR) for n in self.dated})
+                if len(self.at_ends) % COLLECT == 0:
+                    self._collect()
+                if self.dated and end + 2 * self.interval > self.pushed:
+                    self.rig.clock.settle()
+                    self._push()
+
+    def _collect(self) -> None:
+        """The records since the last call, before the meter's ring comes round."""
+        self.rig.clock.settle()
+        self.records += self.meter.records(len(self.records))
+
+    def _read(self, total: list[int]) -> None:
+        self.readings += 1
+        self.rig.clock.settle()
+        reading = self.meter.reading()
+        number = self.made.image.header[11]
+        if reading.time.utc.timestamp() != self.now:
+            self.findings.append(f"reading at {reading.time}: expected {self.now}")
+        if number != registers.NO_REGISTER and reading.emissions is not None:
+            n = number - len(self.made.image.channels)
+            a, b = bounds(self.made)[n]
+            exact = self.exact.registers[n]
+            if abs(reading.emissions - exact) > a + b * exact + 1:
+                self.findings.append(f"reading at {reading.time}: {reading.emissions} mg, expected {int(exact)} mg")
+        if reading.volume is not None and reading.volume != total[self.made.image.header[9]]:
+            self.findings.append(f"reading at {reading.time}: volume {reading.volume}, expected {total} quanta")
+
+    def _name(self, n: int) -> str:
+        return list(self.made.profile.conditions)[n]
+
+    def _hours(self, n: int) -> dict[int, int]:
+        """The intensity of each hour: that of its first row that has one."""
+        found: dict[int, int] = {}
+        for moment, _, measured in self.feed:
+            value = measured[n]
+            if value is not None:
+                found.setdefault(moment - moment % HOUR, value)
+        return found
+
+    def _push(self) -> None:
+        """The next TABLE_HOURS of intensities, for every condition that is dated."""
+        begin = self.now - self.now % HOUR
+        for n in self.dated:
+            condition = self.made.image.conditions[n]
+            values = [self.hours[n].get(begin + HOUR * hour) for hour in range(TABLE_HOURS)]
+            blobs.push(
+                self.meter,
+                messages.INTENSITIES,
+                intensities.pack(n, condition[1], condition[2], begin, HOUR, values),
+            )
+        self.pushed = begin + HOUR * TABLE_HOURS
 
 
-def _exact_at_ends(series: Series, records: list[IntervalRecord], factor: Fraction) -> list[Fraction]:
-    if not records:
-        raise DataError("expected interval records from the meter, it holds none")
-    exact = []
-    total = 0
-    rows = iter(series)
-    row = next(rows, None)
-    for record in records:
-        end = record.end.timestamp()
-        while row is not None and row[0] < end:
-            total += row[1]
-            row = next(rows, None)
-        exact.append(factor * total)
-    return exact
+def _headline(made: Compiled) -> int:
+    number = made.image.header[11]
+    if number != registers.NO_REGISTER:
+        return number - len(made.image.channels)
+    return next(n for n, register in enumerate(made.registers) if register.quantity != registers.ACTIVITY)
+
+
+def _channel(made: Compiled, baseline: str) -> int:
+    formula = made.profile.baselines[baseline].formula
+    return next(n for n, name in enumerate(made.profile.channels) if name in formula)
+
+
+def _lines(made: Compiled, now: Registers, exact: list[Fraction]) -> list[Line]:
+    allowed = bounds(made)
+    found = []
+    for n, value in enumerate(exact):
+        raw = now.registers[len(made.image.channels) + n].amount.raw
+        a, b = allowed[n]
+        measured, most = Fraction(raw, 1 << registers.FRACTION_BITS), a + b * value
+        found.append(Line(register_name(made, n), unit_name(made, n), measured, value, most))
+    return found
+
+
+def flagged(result: Result) -> dict[str, int]:
+    """How many records carry each status flag."""
+    names: dict[str, int] = {}
+    for record in result.records:
+        for name in flags.names(record.status):
+            names[name] = names.get(name, 0) + 1
+    return names

@@ -1,52 +1,71 @@
-"""What a demo leaves behind: an archive of its capture and profile, records as Parquet and CSV, a plot, `result.json`."""
+"""What a demo leaves behind: an archive of capture and profile, records as Parquet and CSV, a plot, `result.json`, certificate."""
 
 import csv
 import json
-from decimal import Decimal
+import re
+from decimal import Context, Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from hostlink import archive
+from hostlink.profile.certificate import certificate, register_name, unit_name
 from protocol import status as flags
-from testbench.demo import CAPTURE, Result
+from protocol.registers import FRACTION_BITS
+from testbench.demo import CAPTURE, Result, flagged
 
-SCHEMA = 1
+SCHEMA = 2
+_EXACT = Context(prec=60)
 
 
 def write(result: Result, folder: Path) -> list[Path]:
     """Write all files of `result` into `folder`, and their manifest; returns their paths."""
     rows = _rows(result)
-    paths = [folder / name for name in ("records.csv", "records.parquet", "plot.png", "result.json", "profile.bin")]
+    names = ("records.csv", "records.parquet", "plot.png", "result.json", "profile.bin", "certificate.json")
+    paths = [folder / name for name in names]
     with paths[0].open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    _parquet(rows, paths[1])
+    _parquet(result, rows, paths[1])
     _plot(result, paths[2])
-    paths[3].write_text(json.dumps(summary(result), indent=2) + "\n")
+    paths[3].write_text(json.dumps(summary(result), indent=2, ensure_ascii=False) + "\n")
     paths[4].write_bytes(bytes(result.image.data))
-    entries = [archive.Entry(path.name, archive.OTHER) for path in paths[:4]]
-    entries.append(archive.Entry(paths[4].name, archive.PROFILE))
+    paths[5].write_text(json.dumps(certificate(result.made), indent=2, ensure_ascii=False) + "\n")
+    entries = [archive.Entry(path.name, archive.PROFILE if path is paths[4] else archive.OTHER) for path in paths]
     entries.append(archive.Entry(CAPTURE, archive.CAPTURE, result.identity.serial))
     return [*paths, folder / CAPTURE, archive.seal(folder, entries, {"made by": "tonne demo"})]
 
 
 def summary(result: Result) -> dict[str, Any]:
-    """The result as plain values; masses as decimal text in mg."""
+    """The result as plain values; amounts as decimal text in the unit named."""
     return {
         "schema": SCHEMA,
         "serial": result.identity.serial,
         "firmware": result.identity.firmware,
         "software": result.identity.software.hex(),
+        "profile_name": result.made.profile.name,
         "profile": result.identity.fingerprint.hex(),
-        "pulses": result.pulses,
-        "volume_m3": _text(result.pulse * result.pulses),
-        "co2_mg": _text(result.measured),
-        "co2_exact_mg": _text(result.factor * result.pulses),
+        "quanta": dict(zip(result.made.profile.channels, result.counts, strict=True)),
+        "headline": result.lines[result.headline].name,
+        "headline_mg": _text(result.measured),
+        "headline_exact_mg": _text(result.lines[result.headline].exact),
         "difference_mg": _text(result.difference),
         "largest_difference_mg": _text(result.largest_difference),
+        "registers": [
+            {
+                "register": line.name,
+                "unit": line.unit,
+                "measured": _text(line.measured),
+                "exact": _text(line.exact),
+                "difference": _text(line.difference),
+                "certified": _text(line.allowed),
+            }
+            for line in result.lines
+        ],
+        "avoided_mg": {name: _text(value) for name, value in result.avoided.items()},
         "records": len(result.records),
+        "records_flagged": flagged(result),
         "readings": result.readings,
         "requests": result.requests,
         "retries": result.retries,
@@ -59,48 +78,55 @@ def summary(result: Result) -> dict[str, Any]:
 
 
 def _text(value: Fraction) -> str:
-    return f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+    return f"{_EXACT.divide(Decimal(value.numerator), Decimal(value.denominator)):f}"
 
 
 def _rows(result: Result) -> list[dict[str, Any]]:
-    return [
-        {
+    """One row a record: increments and indices by channel, extremes by condition, registers whole and fraction."""
+    profile = result.made.profile
+    found = []
+    for r in result.records:
+        row: dict[str, Any] = {
             "sequence": r.sequence,
             "start": r.start.isoformat(),
             "end": r.end.isoformat(),
             "status": " ".join(flags.names(r.status)),
-            "pulses": r.increments[0],
-            "index": r.indices[0],
-            "co2_mg": r.registers[0] >> 64,
-            "co2_fraction": r.registers[0] & (1 << 64) - 1,
-            "profile": r.profile.hex(),
-            "link": r.link.hex(),
         }
-        for r in result.records
-    ]
+        for n, name in enumerate(profile.channels):
+            row |= {name: r.increments[n], f"{name}_index": r.indices[n]}
+        for n, name in enumerate(profile.conditions):
+            row |= {f"{name}_low": r.conditions[n][0], f"{name}_high": r.conditions[n][1]}
+        for n, raw in enumerate(r.registers):
+            column = _column(result, n)
+            row |= {column: raw >> FRACTION_BITS, f"{column}_fraction": raw & (1 << FRACTION_BITS) - 1}
+        found.append(row | {"profile": r.profile.hex(), "link": r.link.hex()})
+    return found
 
 
-def _parquet(rows: list[dict[str, Any]], path: Path) -> None:
+def _column(result: Result, n: int) -> str:
+    unit = {"cm³": "cm3", "1": str(n)}.get(unit_name(result.made, n), "mg")
+    return re.sub(r"\W+", "_", register_name(result.made, n).lower()) + "_" + unit
+
+
+def _parquet(result: Result, rows: list[dict[str, Any]], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    units = {"start": "UTC", "end": "UTC", "co2_mg": "mg", "co2_fraction": "2^-64 mg", "pulses": "1", "index": "1"}
-    numbers = {
-        "sequence": pa.uint32(),
-        "pulses": pa.uint32(),
-        "index": pa.uint64(),
-        "co2_mg": pa.uint64(),
-        "co2_fraction": pa.uint64(),
-    }
+    units = {"start": "UTC", "end": "UTC"} | {_column(result, n): line.unit for n, line in enumerate(result.lines)}
+    units |= {f"{name}_fraction": f"2^-{FRACTION_BITS} {unit}" for name, unit in units.items() if unit != "UTC"}
+    units |= {name: f"quantum of {c.mantissa}e{c.exponent}" for name, c in result.made.profile.channels.items()}
     schema = pa.schema(
         [
-            pa.field(n, numbers.get(n, pa.string()), metadata={"unit": units[n]} if n in units else None)
-            for n in rows[0]
+            pa.field(
+                name,
+                pa.uint64() if isinstance(value, int) else pa.string(),
+                metadata={"unit": units[name]} if name in units else None,
+            )
+            for name, value in rows[0].items()
         ],
         metadata={"schema": str(SCHEMA)},
     )
-    table = pa.Table.from_pylist(rows, schema=schema)
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path, compression="zstd")
 
 
 def _plot(result: Result, path: Path) -> None:
@@ -111,14 +137,18 @@ def _plot(result: Result, path: Path) -> None:
     import matplotlib.pyplot as plt
     import numpy as np
 
+    line = result.lines[result.headline]
     ends = np.array([r.end.replace(tzinfo=None) for r in result.records], dtype="datetime64[s]")
     exact = [float(e) / 1e6 for e in result.exact]
     frozen = _float32(result)
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(10, 7), layout="constrained")
     top.plot(ends, exact, label="Tonne's register", linewidth=2)
-    top.plot(ends, np.array(frozen) / 1e6, "--", label="float32: total += pulses * factor, in mg")
-    top.set_ylabel("CO2 / kg")
-    top.set_title(f"{result.pulses:,} pulses, {float(result.measured) / 1e6:.6f} kg CO2")
+    top.plot(ends, np.array(frozen) / 1e6, "--", label="float32: total += quanta * factor, in mg")
+    top.set_ylabel(f"{line.name} / kg")
+    counted = ", ".join(
+        f"{count:,} of {name}" for name, count in zip(result.made.profile.channels, result.counts, strict=True)
+    )
+    top.set_title(f"{result.made.profile.name}: {counted}; {float(result.measured) / 1e6:.6f} kg {line.name}")
     top.legend()
     top.grid(alpha=0.3)
     bottom.plot(ends, [float(d) for d in result.differences()], label="Tonne minus exact")
@@ -126,7 +156,8 @@ def _plot(result: Result, path: Path) -> None:
         ends, [f - float(e) for f, e in zip(frozen, result.exact, strict=True)], "--", label="float32 minus exact"
     )
     bottom.set_yscale("symlog", linthresh=1e-6)
-    bottom.axhspan(-1, 1, alpha=0.1, label="1 mg")
+    allowed = float(line.allowed)
+    bottom.axhspan(-allowed, allowed, alpha=0.1, label=f"certified, {allowed:.2g} mg")
     bottom.set_ylabel("difference / mg")
     bottom.legend()
     bottom.grid(alpha=0.3)
@@ -138,13 +169,20 @@ def _plot(result: Result, path: Path) -> None:
 
 
 def _float32(result: Result) -> list[float]:
+    """The headline as a meter would sum it in single precision: a quantum at a time where the factor is constant."""
     import numpy as np
 
+    rows = [row for row in result.made.rows if row.register == result.headline]
+    constant = np.float32(float(rows[0].exact)) if len(rows) == 1 and not rows[0].inputs else None
     total = np.float32(0)
-    factor = np.float32(float(result.factor))
+    before = Fraction(0)
     totals = []
-    for record in result.records:
-        for _ in range(record.increments[0]):
-            total = np.float32(total + factor)
+    for record, exact in zip(result.records, result.exact, strict=True):
+        if constant is not None:
+            for _ in range(record.increments[rows[0].channel]):
+                total = np.float32(total + constant)
+        else:
+            total = np.float32(total + np.float32(float(exact - before)))
+            before = exact
         totals.append(float(total))
     return totals

@@ -6,12 +6,19 @@ from typing import Annotated
 
 import typer
 
+from hostlink.blobs import push
+from hostlink.cli.options import Address, Baud, Port
 from hostlink.errors import UsageError
+from hostlink.meter import connect
 from hostlink.profile import ready
 from hostlink.profile.certificate import certificate
 from hostlink.profile.compiled import Compiled
 from hostlink.profile.compiler import compile_profile
 from hostlink.profile.explain import explain, render
+from hostlink.session import Key, open_session
+from hostlink.transport import DEFAULT_BAUD
+from protocol import messages
+from protocol.session import INSTALLER
 
 app = typer.Typer(help="Emission profiles: compile with a certificate, explain, push to a meter.", no_args_is_help=True)
 
@@ -47,6 +54,36 @@ def explain_(source: Source) -> None:
         print(explain(one))
 
 
+@app.command("push")
+def push_(
+    source: Source,
+    port: Port,
+    address: Address = 255,
+    baud: Baud = DEFAULT_BAUD,
+    on: Annotated[
+        str | None, typer.Option(help="of a profile with several periods, that which holds on this day")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="file with the installer's key of this meter, 64 hexadecimal digits")
+    ] = None,
+) -> None:
+    """Compile a profile and push it; it takes over when the meter's running interval ends. A push that broke off resumes."""
+    one = chosen(compile_profile(ready.load(source)), on)
+    with connect(port, address, baud) as meter:
+        if key:
+            meter.session = open_session(meter, Key(INSTALLER, _secret(key)))
+        pushed = push(meter, messages.PROFILE, one.data)
+    resumed = f", went on from byte {pushed.resumed}" if pushed.resumed else ""
+    print(f"pushed {pushed.digest.hex()[:16]}, {len(one.data)} bytes{resumed}; in force from {pushed.effective}")
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        return bytes.fromhex(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"expected 64 hexadecimal digits in {path}: {error}") from None
+
+
 @app.command("list")
 def list_() -> None:
     """List the ready profiles."""
@@ -55,11 +92,11 @@ def list_() -> None:
 
 
 def chosen(made: list[Compiled], on: str | None) -> Compiled:
-    """The image of a period: the one that holds on a day, or the only one. Raises UsageError."""
-    if on is None:
-        if len(made) > 1:
-            raise UsageError(f"the profile has {len(made)} periods: choose one with --on DATE")
+    """The image of the period that holds on a day, or the only one. Raises UsageError."""
+    if len(made) == 1:
         return made[0]
+    if on is None:
+        raise UsageError(f"the profile has {len(made)} periods: choose one with --on DATE")
     for one in made:
         if one.valid is None or one.valid[0].isoformat() <= on < one.valid[1].isoformat():
             return one

@@ -25,8 +25,6 @@ def bounds(made: Compiled) -> dict[int, tuple[Fraction, Fraction]]:
     """`(a, b)` of each register: `a` in its unit, `b` relative."""
     found: dict[int, tuple[Fraction, Fraction]] = {}
     for row in made.rows:
-        if not row.term:
-            continue
         for register in {row.register, row.register if row.twin == r.NO_REGISTER else row.twin}:
             a, b = found.get(register, (Fraction(0), Fraction(0)))
             off = abs(row.quantized - row.exact)
@@ -61,7 +59,7 @@ def register_name(made: Compiled, n: int) -> str:
 
 def unit_name(made: Compiled, n: int) -> str:
     """A register's unit for people."""
-    return {r.BASE_VOLUME: "cm³"}.get(made.registers[n].quantity, "mg")
+    return {r.BASE_VOLUME: "cm³", r.ACTIVITY: "1"}.get(made.registers[n].quantity, "mg")
 
 
 def certificate(made: Compiled) -> dict[str, Any]:
@@ -87,6 +85,7 @@ def certificate(made: Compiled) -> dict[str, Any]:
                 "text": f"{up(a):f} {unit_name(made, n)} + {up(b * 10**6):f} ppm",
             }
             for n, (a, b) in sorted(bounds(made).items())
+            if made.registers[n].quantity != r.ACTIVITY
         ],
         "constants": [
             {

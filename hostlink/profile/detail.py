@@ -141,7 +141,8 @@ class Gas:
     def at(self, temperature: Decimal) -> Sum:
         """The isotherm at a temperature in K."""
         with localcontext(CONTEXT):
-            return self.isotherm(lambda u: temperature**-u)
+            root = 1 / temperature.sqrt()
+            return self.isotherm(lambda u: root ** int(2 * u))  # every u is a multiple of one half
 
     def z(self, pressure: Fraction, temperature: Fraction) -> Fraction:
         """The compressibility factor at Pa and K, to some 30 digits."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from hostlink.profile.compiled import Compiled
 from hostlink.profile.model import Term
+from hostlink.profile.units import text
 from protocol import registers as r
 
 
@@ -40,11 +41,7 @@ def _term(made: Compiled, term: Term) -> list[str]:
 
 
 def _numbers(made: Compiled, formula: str) -> str:
-    def word(found: re.Match[str]) -> str:
-        return _name(made, found.group())
-
-    shown = re.sub(r"[a-z_][a-z0-9_]*", word, formula)
-    return shown.replace("*", "×")
+    return re.sub(r"[a-z_][a-z0-9_]*", lambda found: _name(made, found.group()), formula).replace("*", "×")
 
 
 def _name(made: Compiled, name: str) -> str:
@@ -54,11 +51,11 @@ def _name(made: Compiled, name: str) -> str:
         return f"{f.written} {'' if f.unit == '1' else f.unit}".strip()
     if name in profile.channels:
         quantum = profile.channels[name].quantum
-        return f"{name} [{_plain(quantum)}]"
+        return f"{name} [{text(quantum)}]"
     return (
         f"{name}(…)"
         if name in made.surfaces or name in made.slots
-        else f"{name} [{_plain(profile.conditions[name].step)}]"
+        else f"{name} [{text(profile.conditions[name].step)}]"
     )
 
 
@@ -67,17 +64,7 @@ def _input(made: Compiled, name: str) -> str:
         return f"{name} [{float(made.surfaces[name].scale):.6g} /Pa]"
     if name in made.slots:
         return f"{name} [slot of the hour]"
-    return f"{name} [{_plain(made.profile.conditions[name].step)}]"
-
-
-def _plain(quantity: Any) -> str:
-    """A quantity for people; pint cannot format exact magnitudes."""
-    magnitude = quantity.magnitude
-    units = "·".join(
-        f"{quantity._REGISTRY.get_symbol(name)}{'' if power == 1 else f'^{power}'}"
-        for name, power in quantity.unit_items()
-    )
-    return f"{float(magnitude):.12g} {units}".strip()
+    return f"{name} [{text(made.profile.conditions[name].step)}]"
 
 
 def render(certificate: dict[str, Any]) -> str:

@@ -16,9 +16,10 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Slots:
-    """`data` as a table of the image; a raw value stands for `raw * scale`. `bound` is relative to the exact value."""
+    """`data` as a table of the image; a raw value is in steps of the first slot's unit. `bound` is relative to the exact value."""
 
     data: bytes
+    step: Fraction
     scale: Any
     values: dict[str, Fraction]
     raw: dict[str, int]
@@ -50,4 +51,4 @@ def quantize(profile: Profile, table: TimeOfUse, factors: dict[str, Factor]) -> 
     days = struct.pack(f"<{len(table.holidays)}H", *((day - _EPOCH).days for day in table.holidays))
     head = layout.TIME_OF_USE_HEAD.pack(raw[table.fallback], len(table.slots), len(table.rows), len(table.holidays))
     data = head + slots + bytes(table.calendar) + hours + days
-    return Slots(data, step * unit(text), values, raw, max(errors, default=Fraction(0)))
+    return Slots(data, step, step * unit(text), values, raw, max(errors, default=Fraction(0)))

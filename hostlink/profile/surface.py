@@ -70,9 +70,10 @@ class Surface:
 
 
 def exact(gas: Gas, base: tuple[Fraction, Fraction], p: Fraction, t: Fraction) -> Fraction:
-    """Base volume a volume and pascal at `p` Pa and `t` K for base conditions (Pa, K)."""
+    """Base volume a volume and pascal at `p` Pa and `t` K for base conditions (Pa, K); a decimal, so that sums stay short."""
     pb, tb = base
-    return gas.z(pb, tb) * tb / (pb * t * gas.z(p, t))
+    with localcontext(CONTEXT):
+        return Fraction(decimal(gas.z(pb, tb) * tb / pb) / decimal(t * gas.z(p, t)))
 
 
 def gas_conversion(

@@ -89,3 +89,10 @@ def dimension(value: Any) -> str:
         exponent = "" if power == 1 else "^" + str(Fraction(power))
         parts.append(name.strip("[]") + exponent)
     return " · ".join(parts) or "a plain number"
+
+
+def text(value: Any) -> str:
+    """A quantity for people, `10 dm^3`; pint itself cannot print exact exponents."""
+    symbol = value._REGISTRY.get_symbol
+    units = "·".join(symbol(name) + ("" if power == 1 else f"^{power}") for name, power in value.unit_items())
+    return f"{float(value.magnitude):.12g} {units}".strip()
