@@ -103,9 +103,9 @@ def test_download(bench: Bench) -> None:
         again = begin(device, KIND, image)
         ahead = send(device, KIND, image, half + 1, half + 9)
         finished = send(device, KIND, image, again)
-        commit(device, KIND, image)
         resumed = (first, reached, again, ahead, finished) == (0, half, half, half, len(image))
         bench.point("profile.resume", DOWNLOAD, int(resumed), low=1, what="resumes where it was interrupted")
+        commit(device, KIND, image)
         wrong = {
             "another digest": (refused(device, KIND, image, bytes(32)), codes.BAD_DIGEST),
             "a bit flipped": (

@@ -45,7 +45,9 @@ def test_crc(bench: Bench) -> None:
         clock = device.meter.clock().utc.timestamp()
     bench.none("protocol.crc", WIRE, wrong, "of 64 requests with one wrong bit, answered")
     bench.point("protocol.crc_counted", WIRE, counted, low=64, high=64, what="of 64 spoilt requests, counted in STATUS")
-    bench.point("protocol.crc_effect", "welmec-p4", int(clock < 10**9), high=0, what="of 64 spoilt requests, had an effect")
+    bench.point(
+        "protocol.crc_effect", "welmec-p4", int(clock < 10**9), high=0, what="of 64 spoilt requests, had an effect"
+    )
 
 
 def test_framing(bench: Bench) -> None:
