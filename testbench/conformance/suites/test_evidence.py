@@ -61,7 +61,7 @@ def alterations(
 
 
 def test_statements(bench: Bench) -> None:
-    """A statement a day, verified with the public key alone, and what it proves of the records."""
+    """A statement a day, power cut after the first; verified with the public key alone, and what they prove of the records."""
     with provisioned(bench) as (device, keys):
         with Privileged(device.meter, keys[roles.INSTALLER]):
             device.meter.close_seal()
@@ -70,6 +70,9 @@ def test_statements(bench: Bench) -> None:
                 device.pulses(0, bench.random.randrange(500))
                 device.advance(3600)
             raw = wait_for(device, day)
+            if day == 1:
+                device.rig.power.off()
+                device.rig.power.on()
         trust = device.meter.trust()
         records = list(device.meter.records())
         logs = {log: list(events.read(device.meter, log)) for log in kinds.LOGS}
