@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 STUBS := $(VENV)/micropython-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint prove bench-device million pico mps2 attack bench-trust conformance defects torture clean
+.PHONY: demo test lint prove bench-device million pico mps2 image attack bench-trust conformance defects torture clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
@@ -60,8 +60,8 @@ conformance: $(READY)
 defects: $(READY)
 	$(BIN)/python -m testbench.defects
 
-# MicroPython images of the emulated targets, cached for this user.
-pico mps2: $(READY)
+# MicroPython images of the emulated targets, cached for this user. `image`: the meter's own, firmware frozen in.
+pico mps2 image: $(READY)
 	$(BIN)/python -m testbench.images $@
 
 $(READY): pyproject.toml

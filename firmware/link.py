@@ -25,6 +25,14 @@ class Server:
         self._services = services
         self._guard = guard
 
+    def add(self, services):
+        """Answer these messages too."""
+        self._services.update(services)
+
+    def twin(self):
+        """A server of the same meter for another link: what comes in there does not mix with what comes in here."""
+        return Server(self.address, self._services, self._guard)
+
     def feed(self, data):
         """Yield the replies, memoryviews good until the next one, to the requests that end within `data`."""
         for request in self.deframer.feed(data):

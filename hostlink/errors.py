@@ -6,6 +6,9 @@ TonneError                     exit code of the command
 │   ├── PortError              the port does not exist, is busy, or went away
 │   ├── NoReply                silence, only noise, or only our own echo
 │   └── Refused                the meter answered that it will not
+├── FlashError            5    a board could not be made a meter: the message says at which step and why
+│   ├── CompileError           the firmware does not compile for the board
+│   └── BoardError             the board is not one that can be flashed, or fell silent
 ├── DataError             4    bytes that are not what they claim: frame, record, image, capture
 └── ProofError            1    a register, chain or signature does not prove
 """
@@ -44,6 +47,20 @@ class Refused(LinkError):
         super().__init__(message)
         self.code = code
         self.detail = detail
+
+
+class FlashError(TonneError):
+    """A board could not be made a meter."""
+
+    exit_code = 5
+
+
+class CompileError(FlashError):
+    """The firmware does not compile for the board's architecture."""
+
+
+class BoardError(FlashError):
+    """The board is not one that can be flashed, went away, or said something else than expected."""
 
 
 class DataError(TonneError):

@@ -211,10 +211,14 @@ def connect(
     timeout: float | None = None,
     tap: Tap | None = None,
     capture: Path | None = None,
+    clock: Callable[[], float] = wall.monotonic,
 ) -> Iterator[Meter]:
-    """A meter behind a pyserial URL, closed at the end. `capture` names a file to append every byte to. Raises PortError."""
+    """A meter behind a pyserial URL, closed at the end. `capture` names a file to append every byte to.
+
+    `clock` gives the seconds of the time-outs (`Transport`). Raises PortError.
+    """
     with recording(capture, url, baud, tap) as seen:
-        transport = Transport(url, baud, seen)
+        transport = Transport(url, baud, seen, clock)
         try:
             yield Meter(transport, address, timeout=timeout)
         finally:

@@ -115,6 +115,10 @@ PARAMETER_REPLY = Layout("number/u8 kind/u8")
 SEAL_REPLY = Layout("sealed/u8 counter/u32")
 """`counter` is how often the seal was broken."""
 
+SELF_TEST = 0x30
+SELF_TEST_REPLY = Layout("done/u16 failed/u16 errors/u32 heap_used/u32 heap_free/u32")
+"""`done` and `failed` are checks of `protocol.selftest`; `errors` counts bad answers of chips; the heap in bytes, collected."""
+
 CATALOGUE = {
     IDENTIFY: ("identify", EMPTY, IDENTITY, None),
     READING: ("reading", EMPTY, READING_REPLY, None),
@@ -139,5 +143,6 @@ CATALOGUE = {
     PARAMETER_SET: ("set parameter", PARAMETER_REQUEST, PARAMETER_REPLY, None),
     SEAL_CLOSE: ("close seal", EMPTY, SEAL_REPLY, None),
     SEAL_BREAK: ("break seal", EMPTY, SEAL_REPLY, None),
+    SELF_TEST: ("self test", EMPTY, SELF_TEST_REPLY, None),
 }
 """Message code: name, request, reply, entry of the reply's list (None: no list, or a list of another shape)."""

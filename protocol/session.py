@@ -39,6 +39,7 @@ NEEDS = {
     messages.PARAMETER_SET: INSTALLER,
     messages.SEAL_CLOSE: INSTALLER,
     messages.SEAL_BREAK: LABORATORY,
+    messages.SELF_TEST: NOBODY,
 }
 """The role that a message needs once a meter has keys. What a factory-new meter takes from nobody says its handler."""
 

@@ -13,7 +13,7 @@ import pytest
 from testbench.emulators.mps2 import Mps2
 from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError, ImageUnavailable
-from testbench.images import mps2_image, pico_image
+from testbench.images import meter_image, mps2_image, pico_image
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,6 +48,18 @@ def pico_uf2() -> Path:
 @pytest.fixture(scope="session")
 def mps2_elf() -> Path:
     return _need(_find_mps2)
+
+
+def _build_meter_image() -> Path:
+    """Built when a test needs it, ten seconds, if the sources it is built from are there."""
+    pico_image()
+    return meter_image(build=True)
+
+
+@pytest.fixture(scope="session")
+def meter_uf2() -> Path:
+    """The Pico's image with the firmware as it is now."""
+    return _need(_build_meter_image)
 
 
 @pytest.fixture(scope="module")

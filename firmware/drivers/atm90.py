@@ -28,6 +28,7 @@ class Atm90:
         self.counter = Counter(per_second, 16)
         self.take = self.counter.take
         self.errors = 0
+        self.healthy = False
         self._spi = spi
         self._select = select
         self._settings = settings
@@ -50,6 +51,7 @@ class Atm90:
             self._start()
             return
         steps = self._energy()
+        self.healthy = steps is not None
         if steps is None:
             self.errors += 1
         elif not self._counting:
@@ -84,6 +86,7 @@ class Atm90:
         self.configure()
         if not self.is_running():
             self.errors += 1
+            self.healthy = False
 
     def _energy(self):
         """Steps since the last reading, or None while the transfer cannot be trusted; they wait in LastData."""

@@ -36,6 +36,7 @@ class Bl0942:
         self.counter = Counter(per_second, 24)
         self.take = self.counter.take
         self.errors = 0
+        self.healthy = False
         self.watt = None
         self._uart = uart
         self._address = address
@@ -63,8 +64,12 @@ class Bl0942:
         if self._have == size:
             self._take_in(size)
         elif self._since > _TIMEOUT:
-            self.errors += 1
-            self._state = _IDLE
+            self._miss()
+
+    def _miss(self):
+        self.errors += 1
+        self.healthy = False
+        self._state = _IDLE
 
     def _ask(self, register, state):
         while self._uart.any():
@@ -80,9 +85,9 @@ class Bl0942:
         for n in range(size - 1):
             total += buffer[n]
         if ~total & 0xFF != buffer[size - 1] or not (mode or buffer[0] == _HEAD):
-            self.errors += 1
-            self._state = _IDLE
+            self._miss()
         elif not mode:
+            self.healthy = True
             self.watt = _signed24(buffer, _WATT_AT)
             self.counter.follow(buffer[_CF_CNT_AT] | buffer[_CF_CNT_AT + 1] << 8 | buffer[_CF_CNT_AT + 2] << 16)
             self._state = _IDLE

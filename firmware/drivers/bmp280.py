@@ -44,6 +44,7 @@ class Bmp280:
         self.pressure = Reading()
         self.temperature = Reading()
         self.errors = 0
+        self.healthy = False
         self._i2c = i2c
         self._address = address
         self._period = period
@@ -69,6 +70,7 @@ class Bmp280:
                 self._measure()
         except OSError:
             self.errors += 1
+            self.healthy = False
             self._lose()
 
     def _start(self):
@@ -89,6 +91,7 @@ class Bmp280:
             self._lose()
             return
         celsius, pascal = compensate(self._calibration, temperature, pressure)
+        self.healthy = True
         low, high = _TEMPERATURE_RANGE
         self.temperature.value = celsius + _ZERO_CELSIUS if low <= celsius <= high else MISSING
         low, high = _PRESSURE_RANGE

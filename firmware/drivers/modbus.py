@@ -83,6 +83,7 @@ class ModbusLine:
 
     def __init__(self, line, points, period=1000):
         self.errors = 0
+        self.healthy = False
         self._line = line
         self._points = points
         self._gap = period // len(points)
@@ -144,6 +145,8 @@ class ModbusLine:
         self._point = None
         if raw is None:
             self.errors += 1
+            self.healthy = False
             point.bad()
         else:
+            self.healthy = True
             point.good(raw)

@@ -5,7 +5,8 @@ class Rs485:
     """`uart` with `direction`, the pin of DE and /RE joined (called with 1 to send), or None for RS-232 and TTL."""
 
     def __init__(self, uart, direction=None):
-        self._uart = uart
+        self.stream = uart
+        """For `select.poll`."""
         self._direction = direction
         self.any = uart.any
         self.readinto = uart.readinto
@@ -15,9 +16,9 @@ class Rs485:
     def write(self, data):
         """Send `data`; on RS-485 returns when its last stop bit has left, so that the line is free for the answer."""
         if not self._direction:
-            self._uart.write(data)
+            self.stream.write(data)
             return
         self._direction(1)
-        self._uart.write(data)
-        self._uart.flush()
+        self.stream.write(data)
+        self.stream.flush()
         self._direction(0)

@@ -33,8 +33,9 @@ class Bmp280Chip:
         """Bytes from `register` on."""
         return bytes(self.memory[register : register + size])
 
-    def write(self, register: int, value: int) -> None:
+    def write(self, register: int, data: bytes) -> None:
         """Set `register`: config and ctrl_meas keep it, reset takes B6H."""
+        value = data[0]
         if register == 0xE0 and value == 0xB6:
             self.reset()
         elif register in (0xF4, 0xF5):

@@ -23,6 +23,9 @@ from testbench.series.columns import Feed
 DEFAULT = FURNACE = "natural-gas"
 """Profiles whose name begins so are shown with the measured furnace, unless a series of their own ships."""
 
+RIGS = ("unix", "pico")
+PICO_PULSES = 300
+
 
 def demo(
     profile: Annotated[str, typer.Option(help="a profile's TOML file, or a ready one (tonne profile list)")] = DEFAULT,
@@ -40,10 +43,22 @@ def demo(
         str | None, typer.Option(help="the day whose version of a profile with several periods to use")
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for records, capture, plot and result.json")] = Path("out/demo"),
+    rig: Annotated[
+        str, typer.Option(help="unix: all of it; pico: a slice through the emulated Raspberry Pi Pico")
+    ] = "unix",
 ) -> None:
     """Replay a series through a real meter under its emission profile, read it over its link and prove every milligram."""
     from testbench import demo_files
 
+    if rig not in RIGS:
+        raise UsageError(f"--rig: expected {' or '.join(RIGS)}, got {rig!r}")
+    if rig == "pico":
+        if series or pulse or on or profile != DEFAULT:
+            raise UsageError(
+                "--rig pico shows a slice of the measured furnace; leave out --profile, --series, --pulse and --on"
+            )
+        _pico(Console())
+        return
     made, feed = _prepare(profile, series, pulse, on)
     console = Console()
     with Progress(
@@ -84,6 +99,33 @@ def _prepare(profile: str, series: Path | None, pulse: str | None, on: str | Non
     feed = columns.of_series(measured.read(path, size) if path else measured.furnace_gas())
     made = compile_profile(ready.load(profile, **{next(iter(document.channels)): f"{size} dm³"}))
     return chosen(made, on or feed.begin), feed
+
+
+def _pico(console: Console) -> None:
+    from testbench import demo_pico
+
+    source = measured.furnace_gas()
+    with Progress(TextColumn("{task.description:16}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
+        task = bar.add_task("booting", total=None)
+        told = lambda what, done, total: bar.update(task, description=what, completed=done, total=total)  # noqa: E731
+        slice_ = demo_pico.run(source, measured.CUBIC_FOOT, PICO_PULSES, told)
+    table = Table(
+        title=f"{source.name}, a slice through {slice_.identity.serial}", title_justify="left", show_header=False
+    )
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("pulses", f"{slice_.pulses:,}")
+    table.add_row("CO2, the meter", f"{float(slice_.measured):,.6f} mg")
+    table.add_row("CO2, exact", f"{float(slice_.exact):,.6f} mg")
+    table.add_row("interval records", f"{slice_.records}, chained")
+    table.add_row("from power to serving", f"{slice_.boot_s:.2f} s")
+    table.add_row("time", f"{slice_.pico_s:.1f} s of the Pico's in {slice_.seconds:.0f} s")
+    table.add_row("every milligram", "proved" if not slice_.findings else "NOT proved")
+    console.print(table)
+    for finding in slice_.findings:
+        console.print(f"[red]not proved:[/] {finding}")
+    if slice_.findings:
+        raise typer.Exit(1)
 
 
 def _pulse(text: str) -> Decimal:

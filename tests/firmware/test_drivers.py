@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from datetime import UTC, datetime
 from types import ModuleType
 
 import pytest
@@ -18,12 +19,14 @@ from firmware.drivers.atm90 import Atm90, Atm90e26, Atm90e32
 from firmware.drivers.bl0942 import Bl0942, Power
 from firmware.drivers.bmp280 import Bmp280, compensate
 from firmware.drivers.counter import MISSING, Counter
+from firmware.drivers.ds3231 import Ds3231
 from firmware.drivers.modbus import HOLDING, INPUT, ModbusLine, Quantity, Total
 from firmware.drivers.rs485 import Rs485
 from protocol.status import COUNTER_JUMP
 from testbench.chips import bmp280
 from testbench.chips.atm90 import Atm90e26Chip, Atm90e32Chip
 from testbench.chips.bl0942 import Bl0942Chip
+from testbench.chips.ds3231 import Ds3231Chip
 from testbench.chips.modbus import ModbusInstrument
 
 POLL_MS = 50
@@ -64,10 +67,11 @@ class Spi:
 
 
 class I2c:
-    """The wire to a sensor on I2C at 76H."""
+    """The wire to a chip on I2C."""
 
-    def __init__(self, chip: bmp280.Bmp280Chip) -> None:
+    def __init__(self, chip: bmp280.Bmp280Chip | Ds3231Chip, address: int) -> None:
         self.chip = chip
+        self._address = address
 
     def readfrom_mem_into(self, address: int, register: int, buffer: bytearray | memoryview) -> None:
         self._check(address)
@@ -75,10 +79,10 @@ class I2c:
 
     def writeto_mem(self, address: int, register: int, data: bytes) -> None:
         self._check(address)
-        self.chip.write(register, data[0])
+        self.chip.write(register, data)
 
     def _check(self, address: int) -> None:
-        if address != 0x76 or not self.chip.present:
+        if address != self._address or not self.chip.present:
             raise OSError(5)
 
 
@@ -316,7 +320,7 @@ def test_bmp280_integers_agree_with_the_datasheets_formula_in_doubles(temperatur
 
 def test_bmp280_measures_is_lost_and_found_again() -> None:
     chip = bmp280.Bmp280Chip()
-    sensor = Bmp280(I2c(chip))
+    sensor = Bmp280(I2c(chip, 0x76))
     assert sensor.pressure.value == sensor.temperature.value == MISSING
     poll(sensor, 2000)
     assert (sensor.pressure.value, sensor.temperature.value) == (100653, 29823)
@@ -335,6 +339,35 @@ def test_bmp280_measures_is_lost_and_found_again() -> None:
     chip.raw(519888, 900000)
     poll(sensor, 1000)
     assert sensor.pressure.value == MISSING, "below the sensor's range"
+
+
+# DS3231
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31, 23, 59, 59)))
+def test_ds3231_keeps_every_second_of_its_century(moment: datetime) -> None:
+    moment = moment.replace(microsecond=0, tzinfo=UTC)
+    chip = Ds3231Chip()
+    clock = Ds3231(I2c(chip, 0x68))
+    assert clock.read() is None, "its oscillator had stopped"
+    day, second = divmod(int(moment.timestamp()), 86400)
+    clock.write(day, second)
+    assert chip.time == moment
+    assert chip.memory[3] == moment.isoweekday()
+    assert clock.read() == (day, second)
+
+
+def test_ds3231_that_is_away_or_holds_nonsense_gives_no_time() -> None:
+    chip = Ds3231Chip()
+    clock = Ds3231(I2c(chip, 0x68))
+    clock.write(20000, 0)
+    chip.memory[5] = 0x13
+    assert clock.read() is None
+    chip.present = False
+    assert clock.read() is None
+    with pytest.raises(OSError):
+        clock.write(20000, 0)
 
 
 # Modbus

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from hostlink.flash.compile import compile_packages
 from testbench.emulators.edges import Edge, pulse_train
 from testbench.emulators.pico import Pico
-from testbench.images.mpy import compile_packages
 
 pytestmark = pytest.mark.pico
 

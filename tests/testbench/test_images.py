@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbench.errors import ImageUnavailable, TestbenchError
+from hostlink.errors import CompileError
+from hostlink.flash.compile import compile_packages
+from testbench.errors import ImageUnavailable
 from testbench.images import manifest, mps2_image, pico_image, uf2
-from testbench.images.mpy import compile_packages, romfs
+from testbench.images.mpy import romfs
 
 FLASH_SIZE = 4096
 
@@ -93,5 +95,5 @@ def test_packages_compile_for_the_board_and_keep_their_paths(tmp_path: Path) -> 
 def test_a_module_that_does_not_compile_is_one_error(tmp_path: Path) -> None:
     module = tmp_path / "broken.py"
     module.write_text("def f(:\n")
-    with pytest.raises(TestbenchError, match=r"cannot compile .*broken.py for armv6m"):
+    with pytest.raises(CompileError, match=r"cannot compile .*broken.py for armv6m"):
         compile_packages([module], "armv6m")

@@ -1,0 +1,1 @@
+"""Stands in for any boot.py on the files: they hold data, never code."""

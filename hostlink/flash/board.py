@@ -1,0 +1,219 @@
+"""A board at MicroPython's prompt, over mpremote's SerialTransport: the one module that knows it (version 1.29)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import serial
+from serial.tools import list_ports
+
+from hostlink.errors import BoardError, PortError
+from hostlink.transport import explain
+
+PICO_USB = (0x2E8A, 0x0005)
+"""Raspberry Pi, MicroPython on the RP2040."""
+MACHINE = "Raspberry Pi Pico with RP2040"
+VERSIONS = ((1, 25),)
+"""MicroPython versions that the firmware was proved on."""
+FILE_BLOCKS = 94
+ALL_BLOCKS = 352
+_CHUNK = 1024
+_READ_S = 5.0
+"""Seconds that one read waits: a pseudo-terminal cannot say whether bytes wait."""
+
+_HOLD = """
+import machine
+if machine.mem32[0x40058000]>>30&1:
+ _w=machine.WDT(timeout=8000)
+ _t=machine.Timer(-1,period=2000,mode=1,callback=lambda t:_w.feed())
+"""
+"""The watchdog, once on, cannot be turned off (RP2040 datasheet 4.7): the prompt feeds it."""
+
+_INSPECT = """
+import sys,os,machine,json
+m=sys.implementation
+try:s=os.statvfs('/');n=os.listdir('/')
+except (OSError,AttributeError):s=(0,)*10;n=[]
+u=machine.unique_id() if hasattr(machine,'unique_id') else b''
+print(json.dumps([m[0],list(m[1][:3]),m._machine,u.hex(),s[2],s[3]*s[0],n]))
+"""
+
+_DIGESTS = """
+import os,hashlib,json
+def _d(p,o):
+ for e in os.ilistdir(p or '/'):
+  q=p+'/'+e[0]
+  if e[1]&0x4000:_d(q,o)
+  else:
+   h=hashlib.sha256()
+   with open(q,'rb') as f:
+    while True:
+     b=f.read(1024)
+     if not b:break
+     h.update(b)
+   o[q[1:]]=h.digest().hex()
+_o={}
+_d('',_o)
+print(json.dumps(_o))
+"""
+
+_LAY_OUT = """
+import rp2,vfs
+_b=rp2.Flash()
+for _n in (2,3):_b.ioctl(6,_n)
+try:vfs.umount('/')
+except OSError:pass
+vfs.VfsLfs2.mkfs(_b,progsize=256)
+vfs.mount(vfs.VfsLfs2(_b,progsize=256),'/')
+with open('/boot.py','wb') as _f:_f.write(BOOT)
+exec(BOOT)
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a board says of itself; `uid` is the serial number of its flash, `free` bytes of its mounted filesystem."""
+
+    uid: str
+    machine: str
+    version: tuple[int, ...]
+    blocks: int
+    free: int
+    names: tuple[str, ...]
+
+    @property
+    def laid_out(self) -> bool:
+        """Whether its flash is laid out for the meter."""
+        return self.blocks == FILE_BLOCKS
+
+
+def find() -> list[str]:
+    """The ports of all boards on USB that MicroPython for the Pico runs on."""
+    return sorted(port.device for port in list_ports.comports() if (port.vid, port.pid) == PICO_USB)
+
+
+class Board:
+    """A board at its prompt. Use as a context manager. Raises PortError (no port, busy), BoardError."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            from mpremote.transport import TransportError
+            from mpremote.transport_serial import SerialTransport
+        except ImportError:
+            raise BoardError("mpremote is not installed: pip install 'tonne[flash]'") from None
+        self.url = url
+        self._transport_error = TransportError
+        try:
+            serial.serial_for_url(url, exclusive=True).close()
+            self._transport = SerialTransport(url, timeout=_READ_S)
+        except (TransportError, serial.SerialException, OSError, ValueError) as error:
+            raise PortError(explain(url, error)) from None
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._guard(self._transport.close)
+
+    def prompt(self, attempts: int = 3, seconds: float = 10.0) -> None:
+        """Stop what runs and get the raw prompt. Raises BoardError."""
+        transport = self._transport
+        for _ in range(attempts):
+            self._guard(transport.serial.write, b"\r\x03\x03")
+            self._guard(transport.read_until, 1, b">>> ", timeout=2)
+            self._guard(transport.serial.write, b"\r\x01")
+            end = b"raw REPL; CTRL-B to exit\r\n"
+            data = self._guard(transport.read_until, 1, end, timeout=seconds)
+            if data.endswith(end):
+                transport.in_raw_repl = True
+                return
+        raise BoardError(
+            f"expected MicroPython's prompt on {self.url}, got {data[-40:]!r}: no MicroPython, its REPL is closed"
+            " (an image of `make image`), or the port is another device's"
+        )
+
+    def run(self, code: str, seconds: float = 60.0) -> str:
+        """What `code` prints. Raises BoardError with the last line of its traceback."""
+        printed, raised = self._guard(self._transport.exec_raw, code, timeout=seconds)
+        if raised:
+            last = raised.decode(errors="replace").strip().splitlines()[-1]
+            raise BoardError(f"code on the board raised {last}")
+        return printed.decode(errors="replace")
+
+    def inspect(self) -> Found:
+        """What it is; from here on its watchdog is fed.
+
+        Raises BoardError if it is not a Pico with a MicroPython that the firmware was proved on.
+        """
+        name, version, machine, uid, blocks, free, names = json.loads(self.run(_INSPECT))
+        running = f"{name} {'.'.join(map(str, version))} on {machine}"
+        if machine != MACHINE:
+            raise BoardError(f"expected {MACHINE}, found {running}: this firmware is for another board")
+        if name != "micropython" or tuple(version[:2]) not in VERSIONS:
+            wanted = " or ".join(".".join(map(str, v)) for v in VERSIONS)
+            raise BoardError(f"expected MicroPython {wanted}, found {running}: put that image on the board first")
+        self.run(_HOLD)
+        return Found(uid, machine, tuple(version), blocks, free, tuple(names))
+
+    def lay_out(self, boot: bytes) -> None:
+        """Format the board's files and lay its flash out for the meter; the store is left as it is."""
+        self.run(f"BOOT={boot!r}\n{_LAY_OUT}")
+
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every file by path."""
+        return json.loads(self.run(_DIGESTS, 120.0))
+
+    def write(self, path: str, data: bytes, progress: Callable[[int], None] = lambda done: None) -> None:
+        """Put a file in place, its folders too: beside it first, then over it. Raises BoardError, also where it is full."""
+        folder = PurePosixPath(path).parent
+        folders = [str(part) for part in [*reversed(folder.parents), folder] if str(part) != "."]
+        self.run(f"import os\nfor _p in {folders!r}:\n try:os.mkdir(_p)\n except OSError:pass\n")
+        try:
+            self._guard(
+                self._transport.fs_writefile, "new.part", data, _CHUNK, progress_callback=lambda done, _: progress(done)
+            )
+        except OSError as error:
+            raise BoardError(f"cannot write {path}: {_reason(error)}") from None
+        self.run(f"os.rename('new.part',{path!r})")
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove files."""
+        self.run(f"import os\nfor _p in {list(paths)!r}:os.remove(_p)\n")
+
+    def restart(self) -> None:
+        """Reset the board: it starts what is on it."""
+        self._guard(self._transport.exec_raw_no_follow, "import machine,time\ntime.sleep_ms(50)\nmachine.reset()")
+
+    def _guard(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        try:
+            return call(*arguments, **named)
+        except self._transport_error as error:
+            raise BoardError(f"{self.url}: the board does not answer as MicroPython does: {error}") from None
+        except serial.SerialException as error:
+            raise PortError(
+                f"{self.url} went away: {error}; check the cable, then run the same command again"
+            ) from None
+        except OSError as error:
+            if error.errno in (5, 6, 19):  # EIO, ENXIO, ENODEV: the device behind the port is gone
+                raise PortError(
+                    f"{self.url} went away: {error}; check the cable, then run the same command again"
+                ) from None
+            raise
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 as `Board.digests` has it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _reason(error: OSError) -> str:
+    return "the board's filesystem is full" if error.errno == 28 else str(error)

@@ -1,0 +1,215 @@
+"""The way of one board to a meter: steps that can be broken off anywhere and run again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hostlink.errors import BoardError, FlashError, LinkError, PortError, TonneError
+from hostlink.flash.board import Board, Found, digest
+from hostlink.flash.compile import software_digest
+from hostlink.flash.ledger import FAILED, PASSED, Ledger, Unit
+from hostlink.meter import Meter, connect
+from hostlink.tables import values
+from protocol import messages, selftest
+from protocol.image import Image
+
+MAIN = b"import gc\ngc.threshold(16384)\nfrom firmware.boards import pico\npico.main()\n"
+"""Collected every 16 KiB: left to itself, importing fills the heap and leaves it in pieces."""
+OURS = ("firmware", "protocol", "board.json", "boot.py", "main.py", "profile.bin", "new.part")
+START_S = 30.0
+CLOCK_LIMIT_S = 2.0
+
+Progress = Callable[[str, int, int], None]
+"""Told the step, what of it is done, and its total."""
+Reference = Callable[[Unit], list[int]]
+"""Feeds a known number of quanta to each channel of a unit and returns them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a board shall become. `config` is board.json without the serial number, `pattern` as for `Ledger.begin`.
+
+    erase: clear a filesystem that holds foreign files. reference: for calibration and the pulse test. clock: of time-outs.
+    """
+
+    application: Mapping[str, bytes]
+    boot: bytes
+    profile: bytes
+    config: Mapping[str, Any]
+    pattern: str
+    erase: bool = False
+    reference: Reference | None = None
+    clock: Callable[[], float] = time.monotonic
+    software: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "software", software_digest(self.application))
+
+
+def flash(url: str, plan: Plan, ledger: Ledger, progress: Progress = lambda *_: None) -> Unit:
+    """Make the board behind `url` a meter. A failure is in the record returned; only what no record can hold is raised.
+
+    Raises PortError and BoardError for a board that cannot even be told apart, UsageError for a serial number of another.
+    """
+    with Board(url) as board:
+        progress("prompt", 0, 1)
+        board.prompt()
+        found = board.inspect()
+        unit = ledger.begin(found.uid, url, plan.pattern)
+        return _recorded(unit, ledger, progress, lambda step: _flash(board, found, unit, plan, step))
+
+
+def _recorded(unit: Unit, ledger: Ledger, progress: Progress, work: Callable[[Progress], None]) -> Unit:
+    def step(name: str, done: int, total: int) -> None:
+        if name != unit.step:
+            unit.step = name
+            ledger.save(unit)
+        progress(name, done, total)
+
+    try:
+        work(step)
+        unit.result = PASSED
+    except (TonneError, OSError) as error:
+        unit.result = FAILED
+        unit.reason = str(error)
+    ledger.save(unit)
+    return unit
+
+
+def _flash(board: Board, found: Found, unit: Unit, plan: Plan, step: Progress) -> None:
+    unit.detail = {"hardware": found.machine, "micropython": ".".join(map(str, found.version)), "uid": found.uid}
+    step("files", 0, 1)
+    _make_room(board, found, plan)
+    files = {**plan.application, "board.json": _board_json(unit, plan), "profile.bin": plan.profile}
+    _copy(board, files | {"main.py": MAIN}, step)
+    step("start", 0, 1)
+    board.restart()
+    board.close()
+    address = plan.config["address"]
+    with _meter(unit.port, address, plan.clock) as meter:
+        step("identity", 0, 1)
+        _identify(meter, unit, plan)
+        step("clock", 0, 1)
+        _set_clock(meter, unit)
+        step("reference", 0, 1)
+        _count(meter, unit, plan)
+        step("test", 0, 1)
+        _test(meter, unit)
+
+
+def _make_room(board: Board, found: Found, plan: Plan) -> None:
+    foreign = sorted(set(found.names) - set(OURS))
+    if foreign and not plan.erase:
+        raise BoardError(
+            f"the board's filesystem holds files that are not the meter's: {', '.join(foreign)}; "
+            "--erase removes them (the store stays)"
+        )
+    if foreign or not found.laid_out:
+        board.lay_out(plan.boot)
+
+
+def _board_json(unit: Unit, plan: Plan) -> bytes:
+    return json.dumps({"serial": unit.serial, **plan.config}, sort_keys=True).encode()
+
+
+def _copy(board: Board, files: Mapping[str, bytes], step: Progress) -> None:
+    """Bring the board's files to `files`: what is there already stays, main.py comes last, all digests are read back."""
+    there = board.digests()
+    wanted = {path: digest(data) for path, data in files.items()}
+    if "main.py" in there and there != wanted:
+        board.remove(["main.py"])
+        del there["main.py"]
+    stale = [path for path in there if path not in wanted]
+    if stale:
+        board.remove(stale)
+    missing = [path for path in files if there.get(path) != wanted[path]]
+    total = sum(len(files[path]) for path in missing)
+    done = 0
+    for path in sorted(missing, key=lambda path: (path == "main.py", path)):
+        step("copy", done, total)
+        board.write(path, files[path])
+        done += len(files[path])
+    step("verify", 0, 1)
+    there = board.digests()
+    wrong = [path for path in wanted if there.get(path) != wanted[path]]
+    if wrong or len(there) != len(wanted):
+        raise BoardError(
+            f"files differ after copying: {', '.join(wrong) or 'some are left over'}; its flash may be worn"
+        )
+
+
+class _meter:
+    """The meter behind a port once it serves: the port may go and come back while the board restarts."""
+
+    def __init__(self, url: str, address: int, clock: Callable[[], float]) -> None:
+        self._url, self._address, self._clock = url, address, clock
+
+    def __enter__(self) -> Meter:
+        end = self._clock() + START_S
+        while True:
+            try:
+                self._open = connect(self._url, self._address, clock=self._clock)
+                meter = self._open.__enter__()
+                try:
+                    meter.ask(messages.IDENTIFY, timeout=1.0, retries=0)
+                    return meter
+                except BaseException:
+                    self._open.__exit__(None, None, None)
+                    raise
+            except (LinkError, PortError) as error:
+                if self._clock() > end:
+                    raise FlashError(f"the meter did not start within {START_S:.0f} s: {error}") from None
+                time.sleep(0.2)
+
+    def __exit__(self, *raised: Any) -> None:
+        self._open.__exit__(None, None, None)
+
+
+def _identify(meter: Meter, unit: Unit, plan: Plan) -> None:
+    identity = meter.identify()
+    fingerprint = Image(plan.profile).fingerprint
+    unit.detail |= {"firmware": identity.firmware, "software": identity.software.hex(), "address": meter.address}
+    unit.detail["profile"] = identity.fingerprint.hex()
+    for what, expected, got in (
+        ("serial number", unit.serial, identity.serial),
+        ("software digest", plan.software.hex(), identity.software.hex()),
+        ("profile", fingerprint.hex(), identity.fingerprint.hex()),
+    ):
+        if expected != got:
+            raise FlashError(f"expected {what} {expected}, the meter says {got}")
+
+
+def _set_clock(meter: Meter, unit: Unit) -> None:
+    meter.set_clock()
+    off = meter.clock().utc.timestamp() - time.time()
+    unit.detail["clock_off_s"] = round(off, 3)
+    if abs(off) > CLOCK_LIMIT_S:
+        raise FlashError(f"the clock is {off:+.1f} s off after it was set, at most {CLOCK_LIMIT_S} s are allowed")
+
+
+def _count(meter: Meter, unit: Unit, plan: Plan) -> None:
+    """What a reference feeds in must be counted; a pulse input to the quantum."""
+    if plan.reference is None:
+        unit.detail["reference"] = None
+        return
+    channels = meter.identify().channels
+    before = [register.amount.whole for register in meter.registers().registers[:channels]]
+    fed = plan.reference(unit)
+    after = [register.amount.whole for register in meter.registers().registers[:channels]]
+    counted = [late - early for late, early in zip(after, before, strict=True)]
+    unit.detail["reference"] = {"fed": fed, "counted": counted}
+    if counted != fed:
+        raise FlashError(f"the reference fed {fed} quanta, the meter counted {counted}")
+
+
+def _test(meter: Meter, unit: Unit) -> None:
+    got = values(messages.SELF_TEST_REPLY, meter.ask(messages.SELF_TEST))
+    unit.detail["self_test"] = {"done": selftest.names(got["done"]), "failed": selftest.names(got["failed"])}
+    unit.detail |= {key: got[key] for key in ("errors", "heap_used", "heap_free")}
+    unit.detail["index"] = [str(register.amount.decimal) for register in meter.registers().registers]
+    if got["failed"]:
+        raise FlashError(f"self-test failed: {', '.join(selftest.names(got['failed']))}")

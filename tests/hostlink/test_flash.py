@@ -1,0 +1,234 @@
+"""`tonne flash`: the station's book, every bad input as one line, and boards in emulators made meters end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hostlink.cli import app
+from hostlink.errors import BoardError, CompileError, PortError, UsageError
+from hostlink.flash import station
+from hostlink.flash.board import Board
+from hostlink.flash.compile import compile_packages, pico_application, software_digest
+from hostlink.flash.ledger import FAILED, PASSED, RUNNING, Ledger, Unit, label
+from hostlink.flash.unit import Plan, flash
+from testbench import series as measured
+from testbench.demo import gas_profile
+from testbench.emulators.mps2 import Mps2
+from testbench.emulators.pico import Pico
+from testbench.rigs.pico import Pump, board_config, boot_file, get_files, put_files
+
+PROFILE, _ = gas_profile(measured.CUBIC_FOOT)
+CONFIG = {key: value for key, value in board_config().items() if key != "serial"}
+
+
+def plan(**changed: object) -> Plan:
+    given: dict = {"application": {}, "boot": boot_file(), "profile": PROFILE, "config": CONFIG, "pattern": "TN-{:06d}"}
+    return Plan(**given | changed)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    book = Ledger(tmp_path / "units.sqlite")
+    yield book
+    book.close()
+
+
+# The station's book
+
+
+def test_a_unit_keeps_its_serial_number_and_the_next_gets_the_next(ledger: Ledger) -> None:
+    first = ledger.begin("aa", "/dev/ttyACM0", "TN-{:06d}")
+    second = ledger.begin("bb", "/dev/ttyACM1", "TN-{:06d}")
+    again = ledger.begin("aa", "/dev/ttyACM7", "TN-{:06d}")
+    assert [unit.serial for unit in (first, second, again)] == ["TN-000001", "TN-000002", "TN-000001"]
+    assert (again.attempts, again.port) == (2, "/dev/ttyACM7")
+    assert [unit.result for unit in ledger.units()] == [RUNNING, RUNNING]
+
+
+def test_a_failure_and_its_reason_stay_in_the_book_until_the_unit_passes(ledger: Ledger, tmp_path: Path) -> None:
+    unit = ledger.begin("aa", "p", "TN-{:06d}")
+    unit.result, unit.step, unit.reason = FAILED, "copy", "the board's filesystem is full"
+    ledger.save(unit)
+    book = Ledger(tmp_path / "units.sqlite")
+    (kept,) = book.units()
+    assert (kept.result, kept.step, kept.reason) == (FAILED, "copy", "the board's filesystem is full")
+    assert kept.finished
+    unit = book.begin("aa", "p", "TN-{:06d}")
+    unit.result, unit.detail = PASSED, {"firmware": "0.1.0", "software": "0123456789abcdef", "address": 1}
+    book.save(unit)
+    assert (book.units()[0].reason, book.units()[0].attempts) == ("", 2)
+    assert "TN-000001" in label(unit) and "01234567" in label(unit)
+    book.close()
+
+
+def test_one_serial_number_is_never_two_units(ledger: Ledger) -> None:
+    ledger.begin("aa", "p", "TN-7")
+    with pytest.raises(UsageError, match="TN-7 belongs to another board"):
+        ledger.begin("bb", "p", "TN-7")
+
+
+def test_a_file_that_is_no_book_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "units.sqlite"
+    path.write_bytes(b"no database at all, but some text that is long enough to be read" * 20)
+    with pytest.raises(UsageError, match="expected a station's records"):
+        Ledger(path)
+
+
+# Bad input
+
+
+def test_no_board_and_two_alike_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(station, "find", list)
+    with pytest.raises(UsageError, match="found none"):
+        station.ports([], "TN-{}")
+    monkeypatch.setattr(station, "find", lambda: ["/dev/ttyACM0", "/dev/ttyACM1"])
+    assert station.ports([], "TN-{}") == ["/dev/ttyACM0", "/dev/ttyACM1"]
+    with pytest.raises(UsageError, match=r"found 2 alike .*name one with --port"):
+        station.ports([], "TN-7")
+    with pytest.raises(UsageError, match="each port once"):
+        station.ports(["a", "a"], "TN-{}")
+
+
+def test_a_port_that_is_not_there_or_busy_is_told() -> None:
+    with pytest.raises(PortError, match="no such port"):
+        Board("/dev/ttyACM99")
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    import serial
+
+    with serial.Serial(os.ttyname(slave), exclusive=True), pytest.raises(PortError, match="another program holds it"):
+        Board(os.ttyname(slave))
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_port_where_nobody_answers_is_told() -> None:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    with Board(os.ttyname(slave)) as board, pytest.raises(BoardError, match="expected MicroPython's prompt"):
+        board.prompt(attempts=1, seconds=0.1)
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.mark.pico
+def test_a_board_of_another_kind_is_told(mps2: Mps2, ledger: Ledger) -> None:
+    """A real one: MicroPython 1.25 on a Cortex-M3."""
+    said = r"expected Raspberry Pi Pico .*found micropython 1\.25\.0 on mps2-an385"
+    with mps2.at_its_own_pace() as url, pytest.raises(BoardError, match=said):
+        flash(url, plan(), ledger)
+    assert ledger.units() == []
+
+
+def test_what_the_command_is_given_is_checked_before_any_board(tmp_path: Path) -> None:
+    profile, board = tmp_path / "profile.bin", tmp_path / "board.json"
+    profile.write_bytes(PROFILE)
+    board.write_text(json.dumps(CONFIG))
+    run = CliRunner().invoke
+    for arguments, expected in (
+        (["--profile", "missing.bin", "--board", str(board)], "cannot read missing.bin"),
+        (["--profile", str(board), "--board", str(board)], "not a profile image"),
+        (["--profile", str(profile), "--board", str(profile)], "is not JSON"),
+    ):
+        done = run(app(), ["flash", *arguments])
+        assert done.exit_code == 1 and expected in str(done.exception), arguments
+    board.write_text('{"address": 1}')
+    done = run(app(), ["flash", "--profile", str(profile), "--board", str(board)])
+    assert "lacks link, channels" in str(done.exception)
+
+
+def test_the_digest_is_the_one_the_meter_makes(tmp_path: Path) -> None:
+    from testbench.micropython import evaluate
+
+    files = pico_application()
+    for path, data in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    code = "from firmware.identity import software_digest\nresult = software_digest(given).hex()"
+    assert evaluate(code, str(tmp_path)) == software_digest(files).hex()
+
+
+def test_code_that_does_not_compile_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    with pytest.raises(CompileError, match=r"mpy-cross cannot compile .*broken.py for armv6m"):
+        compile_packages([tmp_path / "broken.py"], "armv6m")
+
+
+# End to end
+
+
+def told(steps: list[str]) -> object:
+    return lambda step, done, total: steps.append(step) if step not in steps[-1:] else None
+
+
+@pytest.mark.pico
+@pytest.mark.slow
+def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Path, ledger: Ledger) -> None:
+    """On the emulated Pico: foreign files refused, erased on demand, the cable out mid-copy, resumed, run a third time."""
+    board = Pico(pico_uf2)
+    board.files({"somebody.py": b"print('mine')"})
+    board.on()
+    board.drive(5, True)
+    application = pico_application()
+    pump = Pump(board)
+    made = plan(application=application, clock=lambda: board.now)
+    unit = flash(pump.usb.url, made, ledger)
+    assert unit.result == FAILED and "not the meter's: somebody.py; --erase" in unit.reason
+    assert set(board.read_files()) == {"somebody.py"}
+
+    class Pulled(Exception):
+        pass
+
+    def pull(step: str, done: int, total: int) -> None:
+        if step == "copy" and done > 8000:
+            pump.usb.unplug()
+
+    unit = flash(pump.usb.url, plan(application=application, erase=True, clock=lambda: board.now), ledger, pull)
+    assert unit.result == FAILED and unit.step == "copy" and "went away" in unit.reason
+    pump.close()
+    there = {path for path in get_files(board) if path.startswith(("firmware", "protocol"))}
+    assert 3 < len(there) < len(application) and "main.py" not in get_files(board)
+
+    pump = Pump(board)
+    steps: list[str] = []
+    unit = flash(pump.usb.url, made, ledger, told(steps))  # type: ignore[arg-type]
+    assert (unit.result, unit.reason, unit.attempts, unit.serial) == (PASSED, "", 3, "TN-000001")
+    assert unit.detail["software"] == software_digest(application).hex()
+    assert steps[-2:] == ["reference", "test"]
+    steps.clear()
+    unit = flash(pump.usb.url, made, ledger, told(steps))  # type: ignore[arg-type]
+    assert unit.result == PASSED and "copy" not in steps
+    pump.close()
+    board.off()
+
+
+@pytest.mark.pico
+@pytest.mark.slow
+def test_two_boards_at_once_and_one_fails_its_reference(pico_uf2: Path, ledger: Ledger) -> None:
+    application = pico_application()
+    pumps = []
+    for number in range(2):
+        board = Pico(pico_uf2, uid=bytes([0xE6, 0x60, 0, 0, 0, 0, 0, number]))
+        put_files(board, application)
+        board.on()
+        board.drive(5, True)
+        pumps.append(Pump(board))
+
+    def reference(unit: Unit) -> list[int]:
+        return [0 if unit.port == pumps[0].usb.url else 1]
+
+    made = plan(application=application, reference=reference, clock=lambda: min(pump.board.now for pump in pumps))
+    outcomes = station.run([pump.usb.url for pump in pumps], made, ledger, lambda url: lambda *_: None)
+    assert [outcome.passed for outcome in outcomes] == [True, False]
+    assert outcomes[1].reason == "the reference fed [1] quanta, the meter counted [0]"
+    assert sorted(unit.result for unit in ledger.units()) == [FAILED, PASSED]
+    for pump in pumps:
+        pump.close()

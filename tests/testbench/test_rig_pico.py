@@ -1,0 +1,80 @@
+"""The whole meter on the emulated Pico, over its own wires: one boot serves all of these."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from hostlink.meter import Meter, connect
+from protocol import frame, messages
+from testbench import series as measured
+from testbench.demo import gas_profile
+from testbench.emulators.edges import pulse_train
+from testbench.rigs.pico import PicoRig, board_config, boot_file, get_files
+
+pytestmark = pytest.mark.pico
+
+PROFILE, FACTOR = gas_profile(measured.CUBIC_FOOT)
+BOOT_LIMIT_S = 1.5
+REPLY_LIMIT_S = 0.005
+
+
+@pytest.fixture(scope="module")
+def rig(meter_uf2: Path) -> Iterator[PicoRig]:
+    with PicoRig(PROFILE, config=board_config(channels=1), image=meter_uf2) as running:
+        yield running
+
+
+@pytest.fixture
+def meter(rig: PicoRig) -> Iterator[Meter]:
+    with connect(rig.url, address=1, clock=rig.now) as meter:
+        yield meter
+
+
+def test_it_serves_soon_after_power(rig: PicoRig, meter: Meter) -> None:
+    assert rig.boot_s <= BOOT_LIMIT_S
+    identity = meter.identify()
+    assert (identity.serial, identity.hardware) == ("TONNE-0001", "pico")
+
+
+def test_pulses_with_bounce_come_out_as_exact_milligrams(rig: PicoRig, meter: Meter) -> None:
+    before = meter.registers().registers[0].amount.whole
+    train = pulse_train(40, 500.0, jitter=0.05, bounce_s=0.00018, bounces=3, random_=random.Random(7))
+    rig.edges(0, train)
+    rig.advance(85)
+    rig.settle()
+    now = meter.registers().registers
+    assert now[0].amount.whole == before + 40
+    assert abs(now[1].amount.fraction * 1000 - FACTOR * now[0].amount.whole) < Fraction(1, 1 << 30)
+
+
+def test_both_links_serve_at_once(rig: PicoRig, meter: Meter) -> None:
+    with connect(rig.usb_url, address=1, clock=rig.now) as other:
+        for _ in range(2):
+            assert other.reading().emissions == meter.reading().emissions
+
+
+def test_the_first_byte_of_a_reply_comes_within_its_limit(rig: PicoRig) -> None:
+    """From the last bit of the request to the first of the reply, on the wire."""
+    sent: list[float] = []
+    request = frame.encode(1, 0, 1, messages.REGISTERS)
+    with rig.pump.lock:
+        board = rig.board
+        carried = board.sent[0]
+        board.sent[0] = lambda _: sent.append(board.now)
+        byte_s = 10 / 115200
+        board.run_for(0.05)
+        board.send(0, request)
+        asked = board.now + len(request) * byte_s
+        board.run_until(lambda: bool(sent), 0.5)
+        board.sent[0] = carried
+    assert sent[0] - byte_s - asked <= REPLY_LIMIT_S
+
+
+def test_its_files_are_where_the_stock_image_leaves_them_alone(rig: PicoRig) -> None:
+    assert len(boot_file()) <= 512
+    assert set(get_files(rig.board)) == {"board.json", "profile.bin"}
