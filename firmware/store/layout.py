@@ -1,7 +1,7 @@
 """What lies where in the meter's flash, and the logs opened over it.
 
-The regions come in this order from sector 0 on; interval records get what is left, 35 days of 15-minute records of 246 bytes
-in the Pico's 304 sectors. A region keeps its place only as long as those before it keep their sizes.
+The regions come in this order from sector 0 on; interval records get what is left. A region keeps its place only as long as
+those before it keep their sizes.
 """
 
 from protocol import events as event_layout
@@ -9,9 +9,10 @@ from protocol import events as event_layout
 from ..events import Events
 from .faults import Faults
 from .journal import Journal
+from .log import NO_LABEL
 from .ring import Ring
 
-SIZE = 304 * 4096
+SIZE = 256 * 4096
 """Bytes of flash that the Pico sets aside; a board may have more."""
 
 REGIONS = (
@@ -39,11 +40,12 @@ class Store:
         first, sectors = self.regions["registers"]
         self.registers = Journal(nor, first, sectors, ANY, self.faults)
         first, sectors = self.regions["records"]
-        self.records = Ring(nor, first, sectors, ANY, found=self.faults)
+        self.records = Ring(nor, first, sectors, ANY, found=self.faults, numbered=True)
         logs = []
         for name in ("events", "legal"):
             first, sectors = self.regions[name]
-            logs.append(Ring(nor, first, sectors, event_layout.ENTRY.size, wrap=name == "events", found=self.faults))
+            wraps = name == "events"
+            logs.append(Ring(nor, first, sectors, event_layout.ENTRY.size, NO_LABEL, wraps, self.faults, numbered=True))
         self.events = Events(logs, clock)
         self._journals = []
         self._logs = [self.registers, self.records]  # type: list

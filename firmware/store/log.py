@@ -22,9 +22,8 @@ TRIES = 3
 """Slots of one sector that may fail to take a program before the sector counts as worn."""
 
 
-def slots(sector_size, page_size, size):
-    """Slots in a sector for payloads of `size` bytes."""
-    whole = size + slot.OVERHEAD
+def slots(sector_size, page_size, whole):
+    """Slots of `whole` bytes in a sector."""
     if whole > page_size:
         return (sector_size - HEADER) // whole
     return (page_size - HEADER) // whole + (sector_size // page_size - 1) * (page_size // whole)
@@ -33,15 +32,18 @@ def slots(sector_size, page_size, size):
 class Log:
     """Slots with ascending sequence numbers in `sectors` sectors from `first_sector` on; `next` is the number of the next.
 
-    `size` and `label` (four bytes, the owner's) hold for the sectors begun from now on. Two sectors at least.
+    `size` and `label` (four bytes, the owner's) hold for the sectors begun from now on. Two sectors at least. Payloads that are
+    `numbered` begin with their own sequence number, u32, which is then not written twice.
     """
 
-    def __init__(self, nor, first_sector, sectors, size, label=NO_LABEL, found=None):
+    def __init__(self, nor, first_sector, sectors, size, label=NO_LABEL, found=None, numbered=False):
         if sectors < 2:
             raise ValueError("a log takes two sectors at least, got %d" % sectors)
         self.faults = found or faults.Faults()
         self.torn = 0
         self.next = 0
+        self._head_size = 0 if numbered else slot.HEAD
+        self._overhead = self._head_size + slot.TRAIL
         self.late = 0
         self.programs = 0
         self.erases = 0
@@ -78,9 +80,9 @@ class Log:
         if len(payload) != self.size or label != self.label:
             self.reshape(len(payload), label)
         view = self._view
-        end = slot.HEAD + self.size
+        end = self._head_size + self.size
+        view[self._head_size : end] = payload
         struct.pack_into("<I", view, 0, self.next)
-        view[slot.HEAD : end] = payload
         slot.seal(view, end)
         failed = 0
         while self._seek():
@@ -124,10 +126,10 @@ class Log:
     def _resize(self, size, label):
         self.size = size
         self.label = bytes(label)
-        self._per_sector = slots(self._nor.sector_size, self._nor.page_size, size)
+        self._per_sector = slots(self._nor.sector_size, self._nor.page_size, size + self._overhead)
         if not self._per_sector:
             raise ValueError("a payload of %d bytes does not fit a sector" % size)
-        whole = size + slot.OVERHEAD
+        whole = size + self._overhead
         self._view = memoryview(bytearray(whole))
         self._check_view = self._buffer(size)
         self._blank = memoryview(b"\xff" * whole)
@@ -137,13 +139,13 @@ class Log:
     def _buffer(self, size):
         """A view of one slot for payloads of `size` bytes, made once."""
         if size not in self._buffers:
-            self._buffers[size] = memoryview(bytearray(size + slot.OVERHEAD))
+            self._buffers[size] = memoryview(bytearray(size + self._overhead))
         return self._buffers[size]
 
     def _place(self, sector, number):
         """Address of slot `number` of a sector, by the sector's own payload size."""
         nor = self._nor
-        whole = self._sizes[sector] + slot.OVERHEAD
+        whole = self._sizes[sector] + self._overhead
         start = (self._at + sector) * nor.sector_size
         page = nor.page_size
         if whole > page:
@@ -335,14 +337,14 @@ class Log:
         """The newest payload so far, a view that does not last."""
 
     def _count(self, sector):
-        return slots(self._nor.sector_size, self._nor.page_size, self._sizes[sector])
+        return slots(self._nor.sector_size, self._nor.page_size, self._sizes[sector] + self._overhead)
 
     def _load(self, sector, number):
         """Read a slot into its buffer: its sequence number, or BLANK, or UNREADABLE."""
         size = self._sizes[sector]
         view = self._buffer(size)
         self._nor.read_into(self._place(sector, number), view)
-        state = slot.check(view, slot.HEAD + size)
+        state = slot.check(view, self._head_size + size)
         if state == slot.BAD:
             return BLANK if view == memoryview(b"\xff" * len(view)) else UNREADABLE
         if state == slot.REPAIRED:
@@ -351,7 +353,7 @@ class Log:
 
     def _payload(self, sector):
         """The payload that `_load` has read."""
-        return self._buffer(self._sizes[sector])[slot.HEAD : slot.HEAD + self._sizes[sector]]
+        return self._buffer(self._sizes[sector])[self._head_size : self._head_size + self._sizes[sector]]
 
 
 def _ones(word):

@@ -10,11 +10,11 @@ class Ring(Log):
     Entries of another size or label (`append(entry, label)`) go into sectors of their own; `shape_of` tells which an entry has.
     """
 
-    def __init__(self, nor, first_sector, sectors, size, label=NO_LABEL, wrap=True, found=None):
+    def __init__(self, nor, first_sector, sectors, size, label=NO_LABEL, wrap=True, found=None, numbered=False):
         self._wraps = wrap
         self._known = self._from = self._to = 0
         self._checked = 0
-        super().__init__(nor, first_sector, sectors, size, label, found)
+        super().__init__(nor, first_sector, sectors, size, label, found, numbered)
         self._find_oldest()
 
     @property

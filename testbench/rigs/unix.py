@@ -22,7 +22,7 @@ HEAP = "2m"
 ADVANCE_LIMIT = 0xFFFFFFFF
 RESTART = 75
 """Exit code of a meter that wants to be started again."""
-FLASH_SIZE = 304 * 4096
+FLASH_SIZE = 256 * 4096
 """What the Pico sets aside for the store (`firmware.store.layout`)."""
 ANSWER_SECONDS = 60.0
 

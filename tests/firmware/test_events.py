@@ -36,7 +36,7 @@ def read(events: Events, log: int, first: int, count: int = 255) -> tuple[tuple,
 
 def test_the_kinds_are_whole_and_the_entry_fits_three_to_a_page() -> None:
     assert all(len(kind) == 7 and kind[1] in e.LOGS for kind in e.KINDS.values())
-    assert (e.ENTRY.size + 10) * 3 <= 256 - 28
+    assert (e.ENTRY.size + 6) * 3 <= 256 - 28
 
 
 def test_events_are_chained_over_power_cuts_and_ordered_over_both_logs() -> None:
@@ -124,7 +124,7 @@ def test_an_event_is_whole_or_not_there_after_a_cut_at_every_byte() -> None:
     for n in range(4):
         events.log(e.SEAL_OPENED, new=n)
     image = bytes(whole.data)
-    for byte in range(-1, e.ENTRY.size + 10):
+    for byte in range(-1, e.ENTRY.size + 6):
         nor = CuttingNor(5 * 4096, buffer=bytearray(image))
         events = open_events(nor)
         nor.cut_at(0, byte, byte + 7)

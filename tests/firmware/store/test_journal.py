@@ -1,6 +1,7 @@
 """Journal and ring against a model, through cuts at every byte, flipped bits and worn sectors."""
 
 import random
+import struct
 
 import pytest
 from hypothesis import given, settings
@@ -92,7 +93,7 @@ class TestJournal:
             assert Journal(flash, 1, 3, 40).latest == payload(n)
             most = max(most, journal.late)
         assert most == 0
-        per_sector = log.slots(SECTOR, PAGE, 40)
+        per_sector = log.slots(SECTOR, PAGE, 40 + slot.OVERHEAD)
         assert abs(journal.erases - 600 / per_sector) <= 2
         assert flash.data[:SECTOR] == flash.data[4 * SECTOR :] == b"\xff" * SECTOR
 
@@ -254,6 +255,19 @@ class TestRing:
             assert not ring.read_into(ring.next, bytearray(30))
             assert not ring.read_into(ring.oldest - 1, bytearray(30))
 
+    def test_numbered_entries_take_four_bytes_less(self) -> None:
+        flash = nor(4)
+        ring = Ring(flash, 0, 4, 122, numbered=True)
+        assert ring.capacity == 2 * (1 + 3 * 2)
+        for n in range(60):
+            ring.append(struct.pack("<I", n) + payload(n, 118))
+        again = Ring(flash, 0, 4, 122, numbered=True)
+        buffer = bytearray(122)
+        for n in range(again.oldest, 60):
+            assert again.read_into(n, buffer)
+            assert buffer == struct.pack("<I", n) + payload(n, 118)
+        assert again.next == 60
+
     def test_it_holds_its_capacity_and_counts_on(self) -> None:
         flash = nor(6)
         ring = Ring(flash, 0, 6, 50)
@@ -277,7 +291,7 @@ class TestRing:
             ring.prepare()
             if count % 5 == 0:
                 ring = Ring(flash, 0, 3, 50, wrap=False)
-        assert count == ring.capacity == 3 * log.slots(SECTOR, PAGE, 50)
+        assert count == ring.capacity == 3 * log.slots(SECTOR, PAGE, 50 + slot.OVERHEAD)
         assert not ring.append(payload(0, 50))
         assert (ring.oldest, ring.next) == (0, count)
         assert (faults.FULL, 0) in ring.faults.waiting
