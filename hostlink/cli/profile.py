@@ -1,6 +1,7 @@
 """`tonne profile`: compile, explain, list and push emission profiles."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -8,17 +9,17 @@ import typer
 
 from hostlink.blobs import push
 from hostlink.cli.options import Address, Baud, Port
+from hostlink.cli.secret import Keys, PassphraseFile, open_keys
 from hostlink.errors import UsageError
+from hostlink.keys import enter
 from hostlink.meter import connect
 from hostlink.profile import ready
 from hostlink.profile.certificate import certificate
 from hostlink.profile.compiled import Compiled
 from hostlink.profile.compiler import compile_profile
 from hostlink.profile.explain import explain, render
-from hostlink.session import Key, open_session
 from hostlink.transport import DEFAULT_BAUD
 from protocol import messages
-from protocol.session import INSTALLER
 
 app = typer.Typer(help="Emission profiles: compile with a certificate, explain, push to a meter.", no_args_is_help=True)
 
@@ -63,25 +64,16 @@ def push_(
     on: Annotated[
         str | None, typer.Option(help="of a profile with several periods, that which holds on this day")
     ] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="file with the installer's key of this meter, 64 hexadecimal digits")
-    ] = None,
+    keys: Keys = None,
+    passphrase_file: PassphraseFile = None,
 ) -> None:
     """Compile a profile and push it; it takes over when the meter's running interval ends. A push that broke off resumes."""
     one = chosen(compile_profile(ready.load(source)), on)
-    with connect(port, address, baud) as meter:
-        if key:
-            meter.session = open_session(meter, Key(INSTALLER, _secret(key)))
+    opened = open_keys(keys, passphrase_file) if keys else None
+    with connect(port, address, baud) as meter, enter(meter, opened) if opened else nullcontext():
         pushed = push(meter, messages.PROFILE, one.data)
     resumed = f", went on from byte {pushed.resumed}" if pushed.resumed else ""
     print(f"pushed {pushed.digest.hex()[:16]}, {len(one.data)} bytes{resumed}; in force from {pushed.effective}")
-
-
-def _secret(path: Path) -> bytes:
-    try:
-        return bytes.fromhex(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"expected 64 hexadecimal digits in {path}: {error}") from None
 
 
 @app.command("list")
