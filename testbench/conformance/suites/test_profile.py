@@ -98,6 +98,8 @@ def test_download(bench: Bench) -> None:
     image = other_factor()
     half = len(image) // 2
     with bench.device(profiles.gas().image) as device:
+        device.pulses(0, 1)
+        device.settle()
         first = begin(device, KIND, image)
         reached = send(device, KIND, image, 0, half)
         again = begin(device, KIND, image)
