@@ -60,6 +60,14 @@ conformance: $(READY)
 defects: $(READY)
 	$(BIN)/python -m testbench.defects
 
+# 100 seeded runs on a healthy meter, and how many raise a false alarm: an hour or more.
+healthy: $(READY)
+	$(BIN)/python -m testbench.defects.healthy
+
+# A million frames at a bit error rate of 1e-3, both ways: nothing wrong is accepted, every readout completes.
+noise: $(READY)
+	$(BIN)/python -m testbench.conformance.noise
+
 # MicroPython images of the emulated targets, cached for this user. `image`: the meter's own, firmware frozen in.
 pico mps2 image: $(READY)
 	$(BIN)/python -m testbench.images $@

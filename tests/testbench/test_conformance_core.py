@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbench.conformance import decision, figures, limits, plan, requirements, results, uncertainty
+from testbench.conformance import decision, figures, limits, noise, plan, requirements, results, uncertainty
 from testbench.conformance.decision import FAIL, GUARD, INCONCLUSIVE, PASS, SIMPLE
 from testbench.conformance.section import PlanError
 
@@ -163,3 +163,10 @@ def test_results_are_whole_or_not_there(tmp_path: Path) -> None:
     path = results.save(tmp_path, result)
     assert json.loads(path.read_text())["points"][0]["id"] == "i" and not list(tmp_path.glob("*.part"))
     assert replace(POINT, verdict="fail").verdict == "fail"
+
+
+def test_frames_with_bit_errors_are_never_taken_for_good_ones() -> None:
+    """A sample of `make noise`."""
+    tally = noise.run(6400, 1e-3, seed=3)
+    assert tally.sent >= 6400 and 0.5 < tally.accepted / tally.sent < 0.8
+    assert not tally.wrong and not tally.incomplete and tally.readouts
