@@ -87,6 +87,13 @@ def plan(
 def run(job: Job) -> Result:
     """Look at the files of a job and verify the meters in them. Nothing of the job is raised: it becomes a finding."""
     result = Result()
+    for shard in collect(job, result):
+        result.merge(verify.verify_shard(shard, job.chain))
+    return result
+
+
+def collect(job: Job, result: Result) -> Iterator[verify.Shard]:
+    """The meters in the files of a job; what is wrong with a file becomes a finding of `result`."""
     images = dict(job.images)
     pieces: dict[str, list[extract.Piece]] = {}
     for file in job.files:
@@ -102,8 +109,7 @@ def run(job: Job) -> Result:
     for meter, parts in sorted(pieces.items()):
         following = max(piece.following for piece in parts)
         rows = verify.join([(piece.shape, piece.rows) for piece in parts])
-        result.merge(verify.verify_shard(verify.Shard(meter, rows, images, following), job.chain))
-    return result
+        yield verify.Shard(meter, rows, images, following)
 
 
 def _is_known_wrong(result: Result, file: File) -> bool:

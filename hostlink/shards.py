@@ -26,7 +26,7 @@ FORMATS = ("parquet", "csv", "jsonl")
 _VERSION_KEY, _SHAPE_KEY, _METER_KEY = b"tonne.schema", b"tonne.shape", b"tonne.meter"
 _RAW = {"profile": pa.binary(8), "link": pa.binary(4)}
 _DICTIONARY = ("duration", "status", "profile")
-_SPLIT = ("link",)
+_RANDOM = ("link",)
 
 
 def schema(shape: Shape, meter: str, image: Image | None = None) -> pa.Schema:
@@ -93,9 +93,9 @@ def write_text(found: pa.Table, path: Path, form: str, more: bool = False) -> No
 
 def parquet_writer(path: Path, wanted: pa.Schema) -> pq.ParquetWriter:
     """A Parquet file with an encoding for each column: deltas for what counts up, raw bytes for what is random."""
-    split = [name for name in wanted.names if name in _SPLIT]
+    raw = [name for name in wanted.names if name in _RANDOM]
     encodings = {
-        name: "BYTE_STREAM_SPLIT" if name in split else "DELTA_BINARY_PACKED"
+        name: "PLAIN" if name in raw else "DELTA_BINARY_PACKED"
         for name in wanted.names
         if name not in _dictionary(wanted)
     }
