@@ -56,13 +56,13 @@ class Assembly:
         self.keeper.down(events.POWER_DOWN)
 
 
-def assemble(image, clock, drivers, inputs, identity, address, nor=None, reset=events.RESET_POWER, random=os.urandom, slots=None):
+def assemble(image, clock, drivers, inputs, identity, address, nor=None, reset=events.RESET_POWER, random=None, slots=None):
     """Put a meter together.
 
     `image` is the profile that a new meter starts with (`protocol.image.Image`), `clock` a `firmware.clock.Clock`, `drivers` one a
     channel and `inputs` one a condition's source (`firmware.meter.Meter`), `identity` of `firmware.identity`, `address` that of
     the link. `nor` is the flash (`firmware.store.nor`); without it nothing outlives a power cut. `reset` is why the board started.
-    `random(n)` gives n bytes that nobody can foretell; `slots` (`boards.slots.Slots`) takes updates, without it there are none.
+    `random(n)` gives n bytes that nobody can foretell, by default `os.urandom`. `slots` (`boards.slots.Slots`) takes updates.
     """
     nor = nor or RamNor(MINIMUM * _SMALL_SECTOR, _SMALL_SECTOR)
     store = Store(nor, clock)
@@ -72,7 +72,7 @@ def assemble(image, clock, drivers, inputs, identity, address, nor=None, reset=e
     service = MeterService(keeper.meter)
     handlers = service.table()
     handlers.update(BlobService(keeper.meter, keeper).table())
-    trust = Trust(keeper.meter, store, random)
+    trust = Trust(keeper.meter, store, random or os.urandom)
     keeper.differs = trust.parameters.differs
     handlers.update(trust.table())
     handlers.update(store.events.table())
