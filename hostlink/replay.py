@@ -41,7 +41,11 @@ def slot_value(data: bytes | memoryview, time: int, utc_offset: int) -> int:
     at = layout.TIME_OF_USE_HEAD.size
     local = _EPOCH + timedelta(seconds=time + 60 * utc_offset)
     holidays = data[at + 4 * slots + 48 + 24 * rows :]
-    kind = 3 if (local - _EPOCH).days in struct.unpack(f"<{len(holidays) // 2}H", holidays) else max(local.weekday() - 4, 0)
+    kind = (
+        3
+        if (local - _EPOCH).days in struct.unpack(f"<{len(holidays) // 2}H", holidays)
+        else max(local.weekday() - 4, 0)
+    )
     row = data[at + 4 * slots + 4 * (local.month - 1) + kind]
     slot = data[at + 4 * slots + 48 + 24 * row + local.hour]
     return struct.unpack_from("<I", data, at + 4 * slot)[0]
@@ -145,7 +149,9 @@ class _Check:
         self.image = image
         self.record = record
         zero = [0] * len(image.registers)
-        self.gains = [new - old for new, old in zip(record.registers, before.registers if before else zero, strict=True)]
+        self.gains = [
+            new - old for new, old in zip(record.registers, before.registers if before else zero, strict=True)
+        ]
         indices = before.indices if before else [0] * len(image.channels)
         self.index_gains = [new - old for new, old in zip(record.indices, indices, strict=True)]
 

@@ -144,7 +144,9 @@ def _factor(made: Compiled, name: str) -> dict[str, Any]:
 
 def _uncertainties(made: Compiled) -> list[dict[str, Any]]:
     found = []
-    for quantity, direction in dict.fromkeys((t.quantity, t.direction) for t in made.profile.terms.values()):
+    for quantity, direction in dict.fromkeys((x.quantity, x.direction & ~r.IN_ERROR) for x in made.registers):
+        if quantity == r.ACTIVITY:
+            continue
         u = uncertainty.of_register(made, quantity, direction)
         if u is not None:
             words = Named(0, quantity, direction, Amount(0, "")).name

@@ -79,6 +79,8 @@ def _compile(profile: Profile, valid: tuple[date, date] | None) -> Compiled:
         _add_term(made, term, symbols)
     if not any(row.inputs for row in made.rows) and profile.conversions:
         profile.document.fail(("conversions",), "expected a term that uses the conversion, none does")
+    for baseline in profile.baselines:
+        avoided(made, baseline, 1)
     ranges(made)
     return made
 

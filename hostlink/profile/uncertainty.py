@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from hostlink.factors import gwp_sets
 from hostlink.profile.aga8 import Detail
 from hostlink.profile.compiled import Compiled
 from hostlink.profile.compiler import UNITS
 from hostlink.profile.model import Term
 from hostlink.profile.units import magnitude, unit
+from protocol.registers import CO2E, QUANTITIES
 
 COVERAGE = 1.959963985
 """Two-sided 95 % of the normal distribution."""
@@ -46,7 +48,7 @@ class Uncertainty:
 
 def of_register(made: Compiled, quantity: int, direction: int) -> Uncertainty | None:
     """The uncertainty of what the terms of a gas and direction add up to; None if nothing about them is uncertain."""
-    terms = [t for t in made.profile.terms.values() if (t.quantity, t.direction) == (quantity, direction)]
+    terms = _weighted(made, quantity, direction)
     inputs = _inputs(made, terms)
     uncertain = {name: i for name, i in inputs.items() if i.below or i.above}
     if not uncertain:
@@ -68,17 +70,26 @@ def of_register(made: Compiled, quantity: int, direction: int) -> Uncertainty | 
     )
 
 
+def _weighted(made: Compiled, quantity: int, direction: int) -> list[tuple[Term, float]]:
+    """The terms of a register, each with what a register unit of it counts there: its GWP in a CO2e register."""
+    terms = [t for t in made.profile.terms.values() if t.direction == direction]
+    if quantity != CO2E:
+        return [(t, 1.0) for t in terms if t.quantity == quantity]
+    gwp = gwp_sets()[made.profile.gwp] if made.profile.gwp else {}
+    return [(t, float(gwp[QUANTITIES[t.quantity]].number)) for t in terms if QUANTITIES[t.quantity] in gwp]
+
+
 def without_bounds(made: Compiled) -> list[str]:
     """Factors for which the source gives no bounds: nothing is known of them, which is not zero."""
     return [name for name, factor in made.factors.items() if factor.bounds is None]
 
 
-def _inputs(made: Compiled, terms: list[Term]) -> dict[str, Input]:
+def _inputs(made: Compiled, terms: list[tuple[Term, float]]) -> dict[str, Input]:
     """Every input of the terms at typical conditions: channels at their highest rate, conditions at their fallback."""
     profile = made.profile
     used = {
         node.id
-        for t in terms
+        for t, _ in terms
         for node in ast.walk(ast.parse(t.formula.strip(), mode="eval"))
         if isinstance(node, ast.Name)
     }
@@ -110,7 +121,9 @@ def _factor(f: Any) -> Input:
     return Input(value, sides[0] / COVERAGE, sides[1] / COVERAGE)
 
 
-def _linear(made: Compiled, terms: list[Term], inputs: dict[str, Input]) -> tuple[float, dict[str, float]]:
+def _linear(
+    made: Compiled, terms: list[tuple[Term, float]], inputs: dict[str, Input]
+) -> tuple[float, dict[str, float]]:
     """The rate in register units a second, and its derivative by each uncertain input."""
     from uncertainties import ufloat, wrap
 
@@ -132,7 +145,9 @@ def _linear(made: Compiled, terms: list[Term], inputs: dict[str, Input]) -> tupl
     }
 
 
-def _monte_carlo(made: Compiled, terms: list[Term], inputs: dict[str, Input], rate: float) -> tuple[float, float]:
+def _monte_carlo(
+    made: Compiled, terms: list[tuple[Term, float]], inputs: dict[str, Input], rate: float
+) -> tuple[float, float]:
     random = np.random.default_rng(SEED)
     drawn: dict[str, Any] = {}
     for name, i in inputs.items():
@@ -168,13 +183,13 @@ def _conversions(made: Compiled) -> dict[str, Any]:
     return functions
 
 
-def _sum(terms: list[Term], variables: dict[str, Any]) -> Any:
+def _sum(terms: list[tuple[Term, float]], variables: dict[str, Any]) -> Any:
     """The terms added up in root units; formulas were checked by `formula.evaluate`."""
     total: Any = 0.0
-    for term in terms:
+    for term, weight in terms:
         code = compile(ast.parse(term.formula.strip(), mode="eval"), "formula", "eval")
         size = float(magnitude(unit(UNITS[term.quantity][0]), _root(term)))
-        total = total + eval(code, {"__builtins__": {}}, variables) / size
+        total = total + eval(code, {"__builtins__": {}}, variables) * weight / size
     return total
 
 

@@ -88,6 +88,8 @@ BAD = [
     (TIME_OF_USE, '"saturday", "sunday", "holiday"', '"saturday", "sunday"', "[[tables.grid", ["month 1, holiday has no hours"]),
     (TIME_OF_USE, "18-22 peak", "18-22 peek", "[tables.grid]", ["peek"]),
     (TIME_OF_USE, 'value = 0.6400\nunit = "kg/kWh"', 'value = 0.6400\nunit = "kg/kg"', "[tables.grid]", ["peak", "a plain number"]),
+    (TIME_OF_USE, "export * grid_average", "export * valey", "export * valey", ["baselines.photovoltaics", "valey"]),
+    (TIME_OF_USE, "export * grid_average", "export * grid", "export * grid", ["one channel and constants"]),
     (STACK, "flow * concentration * to_base", "flow * concentration * temperature * to_base", "formula", ["at most 3 live"]),
     (STEEL, '"1 kg"', '"1 nm"', '"1 nm"', ["length", "mass"]),
 ]  # fmt: skip

@@ -139,3 +139,16 @@ def test_uncertainty_of_a_petrol_pump_by_hand() -> None:
     low, high = c["uncertainty"][0]["gum_95_percent"]
     assert float(low) == pytest.approx(-100 * below, rel=0.02)
     assert float(high) == pytest.approx(100 * above, rel=0.02)
+
+
+def test_uncertainty_of_co2e_weighs_the_gases() -> None:
+    """Methane slip by hand: d(CO2e)/d(slip) = 27.9 CH4 - CO2, in kg a m³; limit of error 1 %."""
+    c = certificate(compiled("methane-slip"))
+    co2, methane = 1.90149326, 0.645038406
+    rate = 0.98 * co2 + 27.9 * 0.02 * methane
+    slope = 27.9 * methane - co2
+    rectangle = 0.01 / 3**0.5 * 1.959963985
+    below = (rectangle**2 + (slope * 0.008 / rate) ** 2) ** 0.5
+    above = (rectangle**2 + (slope * 0.015 / rate) ** 2) ** 0.5
+    found = next(u for u in c["uncertainty"] if u["register"] == "CO2e emitted")
+    assert [float(x) for x in found["gum_95_percent"]] == pytest.approx([-100 * below, 100 * above], rel=0.02)
