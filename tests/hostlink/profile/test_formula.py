@@ -34,6 +34,7 @@ def exactly(text: str) -> Fraction:
     return eval(numbers, {"F": Fraction}, NAMES)  # type: ignore[no-any-return]
 
 
+@settings(deadline=None)
 @given(expressions)
 def test_constants_are_what_python_makes_of_them(text: str) -> None:
     symbols = {name: ((), registry().Quantity(value, "")) for name, value in NAMES.items()}
@@ -47,6 +48,7 @@ def test_constants_are_what_python_makes_of_them(text: str) -> None:
     assert {inputs: amount.magnitude for inputs, amount in monomials.items()} == {(): expected}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_live_inputs_stay_apart(p: int, q: int) -> None:
     """(1 + x)(2 + y) x in monomials, put together again."""
