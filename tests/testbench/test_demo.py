@@ -89,7 +89,7 @@ SABOTAGE = {
         "firmware/boards/unix.py",
         "        count = self.waiting\n",
         "        count = self.waiting\n        self.seen = getattr(self, 'seen', 0) + (1 if count else 0)\n"
-        "        if self.seen == 100 and count:\n            self.seen += 1\n            count -= 1\n            self.waiting = 0\n",
+        "        if self.seen == 9 and count:\n            self.seen += 1\n            count -= 1\n            self.waiting = 0\n",
     ),
     "the fraction is dropped": (
         "firmware/integrator.py",
