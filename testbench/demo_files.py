@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hostlink import archive
-from hostlink.profile.certificate import certificate, register_name, unit_name
+from hostlink.profile.certificate import bounds, certificate, register_name, unit_name
 from protocol import status as flags
 from protocol.registers import FRACTION_BITS
 from testbench.demo import CAPTURE, Result, flagged
@@ -139,28 +139,22 @@ def _plot(result: Result, path: Path) -> None:
 
     line = result.lines[result.headline]
     ends = np.array([r.end.replace(tzinfo=None) for r in result.records], dtype="datetime64[s]")
-    exact = [float(e) / 1e6 for e in result.exact]
-    frozen = _float32(result)
     figure, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(10, 7), layout="constrained")
-    top.plot(ends, exact, label="Tonne's register", linewidth=2)
-    top.plot(ends, np.array(frozen) / 1e6, "--", label="float32: total += quanta * factor, in mg")
+    top.plot(ends, [float(e) / 1e6 for e in result.exact], label="Tonne's register", linewidth=2)
     top.set_ylabel(f"{line.name} / kg")
     counted = ", ".join(
         f"{count:,} of {name}" for name, count in zip(result.made.profile.channels, result.counts, strict=True)
     )
     top.set_title(f"{result.made.profile.name}: {counted}; {float(result.measured) / 1e6:.6f} kg {line.name}")
-    top.legend()
-    top.grid(alpha=0.3)
-    bottom.plot(ends, [float(d) for d in result.differences()], label="Tonne minus exact")
-    bottom.plot(
-        ends, [f - float(e) for f, e in zip(frozen, result.exact, strict=True)], "--", label="float32 minus exact"
-    )
-    bottom.set_yscale("symlog", linthresh=1e-6)
-    allowed = float(line.allowed)
-    bottom.axhspan(-allowed, allowed, alpha=0.1, label=f"certified, {allowed:.2g} mg")
-    bottom.set_ylabel("difference / mg")
-    bottom.legend()
-    bottom.grid(alpha=0.3)
+    frozen = _float32(result)
+    if frozen:
+        top.plot(ends, np.array(frozen) / 1e6, "--", label="float32: total += quanta * factor, in mg")
+        _absolute(result, bottom, ends, frozen)
+    else:
+        _relative(result, bottom, ends)
+    for axes in (top, bottom):
+        axes.legend()
+        axes.grid(alpha=0.3)
     locator = mpl.dates.AutoDateLocator()
     bottom.xaxis.set_major_locator(locator)
     bottom.xaxis.set_major_formatter(mpl.dates.ConciseDateFormatter(locator))
@@ -168,21 +162,39 @@ def _plot(result: Result, path: Path) -> None:
     plt.close(figure)
 
 
+def _absolute(result: Result, axes: Any, ends: Any, frozen: list[float]) -> None:
+    """A constant factor: milligrams, beside what single precision loses."""
+    axes.plot(ends, [float(d) for d in result.differences()], label="Tonne minus exact")
+    axes.plot(
+        ends, [f - float(e) for f, e in zip(frozen, result.exact, strict=True)], "--", label="float32 minus exact"
+    )
+    axes.set_yscale("symlog", linthresh=1e-6)
+    allowed = float(result.lines[result.headline].allowed)
+    axes.axhspan(-allowed, allowed, alpha=0.1, label=f"certified, {allowed:.2g} mg")
+    axes.set_ylabel("difference / mg")
+
+
+def _relative(result: Result, axes: Any, ends: Any) -> None:
+    """Live factors: parts per million of what was measured, beside the certificate's."""
+    ppm = [float(d / e * 10**6) if e else 0.0 for d, e in zip(result.differences(), result.exact, strict=True)]
+    axes.plot(ends, ppm, label="Tonne minus exact")
+    allowed = float(bounds(result.made)[result.headline][1] * 10**6)
+    axes.axhspan(-allowed, allowed, alpha=0.1, label=f"certified, {allowed:.2g} ppm")
+    axes.set_ylabel("difference / ppm")
+
+
 def _float32(result: Result) -> list[float]:
-    """The headline as a meter would sum it in single precision: a quantum at a time where the factor is constant."""
+    """The headline as a meter would sum it in single precision, a quantum at a time; nothing where it is not one constant term."""
     import numpy as np
 
     rows = [row for row in result.made.rows if row.register == result.headline]
-    constant = np.float32(float(rows[0].exact)) if len(rows) == 1 and not rows[0].inputs else None
+    if len(rows) != 1 or rows[0].inputs:
+        return []
+    factor = np.float32(float(rows[0].exact))
     total = np.float32(0)
-    before = Fraction(0)
     totals = []
-    for record, exact in zip(result.records, result.exact, strict=True):
-        if constant is not None:
-            for _ in range(record.increments[rows[0].channel]):
-                total = np.float32(total + constant)
-        else:
-            total = np.float32(total + np.float32(float(exact - before)))
-            before = exact
+    for record in result.records:
+        for _ in range(record.increments[rows[0].channel]):
+            total = np.float32(total + factor)
         totals.append(float(total))
     return totals
