@@ -4,7 +4,7 @@ A job names files, not bytes, and gives back a `Result` of a few kilobytes, so m
 `verify.verify_shard` and `run` are the same code on every engine: this process, a pool of processes, `dask.distributed`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,9 @@ from hostlink import archive, extract, shards, verify
 from hostlink.capture import load as load_capture
 from hostlink.decoding import DONE, PROFILES, inputs
 from hostlink.errors import DataError, TonneError, UsageError
-from hostlink.findings import Finding, Result
+from hostlink.findings import NOTICE, Finding, Result
+from hostlink.vouching import publics as keys_of
+from hostlink.vouching import tail, vouch
 
 PEEK = 1 << 18
 EXPANSION = 8
@@ -40,12 +42,13 @@ class File(NamedTuple):
 
 @dataclass
 class Job:
-    """Files of whole meters, the images known beforehand, and whether the chain is to be followed."""
+    """Files of whole meters, images and public keys known beforehand, and whether the chain is to be followed."""
 
     files: list[File] = field(default_factory=list)
     images: dict[bytes, bytes] = field(default_factory=dict)
     chain: bool = True
     size: int = 0
+    publics: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,8 +66,12 @@ def plan(
     chain: bool = True,
     memory: int = 1 << 30,
     workers: int = 1,
+    publics: Mapping[str, bytes] | None = None,
 ) -> Plan:
-    """Jobs over captures, folders of captures, decoded folders and archives. Raises UsageError, DataError."""
+    """Jobs over captures, folders of captures, decoded folders and archives. Raises UsageError, DataError.
+
+    `publics` are public keys by serial number, from elsewhere; without them those in an archive are taken, and it is said.
+    """
     images: dict[bytes, bytes] = {}
     for path in profiles:
         _add_image(images, path)
@@ -73,12 +80,13 @@ def plan(
     for path in paths:
         for group, file in _files(path, images, result):
             groups.setdefault(group, []).append(file)
+    keys = dict(publics) if publics is not None else _keys_within(groups, result)
     limit = max(memory // (EXPANSION * workers), SMALLEST_JOB)
     jobs: list[Job] = []
     for files in groups.values():
         size = sum(file.path.stat().st_size for file in files if file.path.exists())
         if not jobs or jobs[-1].size + size > limit:
-            jobs.append(Job([], images, chain))
+            jobs.append(Job([], images, chain, publics=keys))
         jobs[-1].files += files
         jobs[-1].size += size
     return Plan(jobs, result)
@@ -96,10 +104,16 @@ def collect(job: Job, result: Result) -> Iterator[verify.Shard]:
     """The meters in the files of a job; what is wrong with a file becomes a finding of `result`."""
     images = dict(job.images)
     pieces: dict[str, list[extract.Piece]] = {}
+    said: dict[str, list[tuple[str, bytes]]] = {}
+    serials: dict[str, str] = {}
     for file in job.files:
         result.files += 1
         if file.is_in_archive and (wrong := archive.check(file.folder, file.entry)):
             result.findings.append(Finding("file", file.entry.path, 0, 0, wrong))
+        if file.entry.kind == archive.STATEMENT and file.path.is_file():
+            name = extract.file_name(file.entry.meter)
+            serials[name] = file.entry.meter
+            said.setdefault(name, []).append((file.entry.path, file.path.read_bytes()))
         try:
             for piece in _read(file, images, result):
                 pieces.setdefault(piece.meter, []).append(piece)
@@ -109,7 +123,28 @@ def collect(job: Job, result: Result) -> Iterator[verify.Shard]:
     for meter, parts in sorted(pieces.items()):
         following = max(piece.following for piece in parts)
         rows = verify.join([(piece.shape, piece.rows) for piece in parts])
-        yield verify.Shard(meter, rows, images, following)
+        serial = serials.get(meter, meter)
+        vouched = vouch(meter, serial, said.get(meter, ()), job.publics.get(serial))
+        held = max((int(part["sequence"].max()) + 1 for part in rows.values() if len(part)), default=0)
+        result.statements += vouched.statements
+        result.findings += vouched.findings + tail(meter, held, vouched.signed_below)
+        yield verify.Shard(meter, rows, images, following, vouched.heads)
+    for meter in sorted(said.keys() - pieces.keys()):
+        vouched = vouch(meter, serials[meter], said[meter], job.publics.get(serials[meter]))
+        result.statements += vouched.statements
+        result.findings += vouched.findings + tail(meter, 0, vouched.signed_below)
+
+
+def _keys_within(groups: Mapping[str, list[File]], result: Result) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for file in (file for files in groups.values() for file in files if file.entry.kind == archive.KEY):
+        try:
+            found.update(keys_of(file.path))
+        except UsageError as error:
+            result.findings.append(Finding("file", file.entry.path, 0, 0, str(error)))
+        text = "the public key came with the archive: whoever made the one could make the other; name yours with --public"
+        result.findings.append(Finding("statement", file.entry.path, 0, 0, text, NOTICE))
+    return found
 
 
 def _is_known_wrong(result: Result, file: File) -> bool:

@@ -2,22 +2,26 @@
 
 import time as wall
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
-from hostlink import blobs, replay
+from hostlink import blobs, replay, statements
 from hostlink.meter import Identity, Meter, Registers, connect
 from hostlink.profile import ready
 from hostlink.profile.certificate import bounds, register_name, unit_name
 from hostlink.profile.compiled import Compiled
 from hostlink.profile.compiler import avoided, compile_profile
 from hostlink.records import IntervalRecord
+from hostlink.session import Key, Privileged
 from protocol import intensities, messages, registers
 from protocol import records as record_layout
 from protocol import status as flags
 from protocol.image import Image
+from testbench import evidence
+from testbench.evidence import Evidence
 from testbench.reference import Exact
 from testbench.rigs.unix import UnixRig
 from testbench.series.columns import Feed
@@ -73,6 +77,7 @@ class Result:
     seconds: float
     virtual_seconds: int
     findings: list[str] = field(default_factory=list)
+    evidence: Evidence | None = None
 
     @property
     def measured(self) -> Fraction:
@@ -112,14 +117,13 @@ def run(
     recorded.unlink(missing_ok=True)
     interval = made.profile.interval
     first = feed.times[0] - feed.times[0] % interval - interval
-    with (
-        UnixRig(made.data, time=first) as rig,
-        connect(rig.url, address=1, capture=recorded) as meter,
-    ):
+    with UnixRig(made.data, time=first) as rig, ExitStack() as opened:
+        key = evidence.provision(rig.url)
+        meter = opened.enter_context(connect(rig.url, address=1, capture=recorded))
         if url_taken:
             url_taken(rig.url)
         identity = meter.identify()
-        play = _Play(made, feed, rig, meter, first, progress)
+        play = _Play(made, feed, rig, meter, key, first, progress)
         play.run()
         at_ends, stored = play.at_ends, play.records
         now = meter.registers()
@@ -134,6 +138,7 @@ def run(
             {name: avoided(made, name, counts[_channel(made, name)]) for name in made.profile.baselines},
             play.readings, link.counts["requests"], meter.transport.retries, link.noise + link.counts["stale"],
             wall.monotonic() - started, feed.times[-1] - feed.times[0], play.findings,
+            evidence.collect(meter, stored),
         )  # fmt: skip
     result.findings.extend(prove(result, at_ends))
     return result
@@ -163,6 +168,8 @@ def prove(result: Result, at_ends: list[list[Fraction]]) -> list[str]:
             if abs(Fraction(record.registers[n], 1 << 64) - exact) > a + b * exact:
                 wrong.append(f"record {record.sequence}: {register_name(made, n)} is outside the certificate")
         before = record
+    if result.evidence:
+        wrong += statements.prove(result.evidence.statements, result.records).wrong
     indices = tuple(register.amount.whole for register in result.registers.registers[: len(result.counts)])
     if indices != result.counts:
         wrong.append(f"the indices are {indices}, the series has {result.counts} quanta")
@@ -175,11 +182,14 @@ def prove(result: Result, at_ends: list[list[Fraction]]) -> list[str]:
 class _Play:
     """Feeds a rig row by row, and the exact reference with it."""
 
-    def __init__(self, made: Compiled, feed: Feed, rig: UnixRig, meter: Meter, first: int, progress: Progress) -> None:
+    def __init__(
+        self, made: Compiled, feed: Feed, rig: UnixRig, meter: Meter, key: Key, first: int, progress: Progress
+    ) -> None:
         self.made = made
         self.feed = feed
         self.rig = rig
         self.meter = meter
+        self.key = key
         self.now = first
         self.interval = made.profile.interval
         self.progress = progress
@@ -274,11 +284,9 @@ class _Play:
         for n in self.dated:
             condition = self.made.image.conditions[n]
             values = [self.hours[n].get(begin + HOUR * hour) for hour in range(TABLE_HOURS)]
-            blobs.push(
-                self.meter,
-                messages.INTENSITIES,
-                intensities.pack(n, condition[1], condition[2], begin, HOUR, values),
-            )
+            table = intensities.pack(n, condition[1], condition[2], begin, HOUR, values)
+            with Privileged(self.meter, self.key):
+                blobs.push(self.meter, messages.INTENSITIES, table)
         self.pushed = begin + HOUR * TABLE_HOURS
 
 

@@ -33,7 +33,13 @@ def write(result: Result, folder: Path) -> list[Path]:
     paths[4].write_bytes(bytes(result.image.data))
     paths[5].write_text(json.dumps(certificate(result.made), indent=2, ensure_ascii=False) + "\n")
     entries = [archive.Entry(path.name, archive.PROFILE if path is paths[4] else archive.OTHER) for path in paths]
-    entries.append(archive.Entry(CAPTURE, archive.CAPTURE, result.identity.serial))
+    serial = result.identity.serial
+    entries.append(archive.Entry(CAPTURE, archive.CAPTURE, serial))
+    if result.evidence:
+        said, key = result.evidence.write(folder)
+        entries += [archive.Entry(path.relative_to(folder).as_posix(), archive.STATEMENT, serial) for path in said]
+        entries.append(archive.Entry(key.name, archive.KEY, serial))
+        paths += [*said, key]
     return [*paths, folder / CAPTURE, archive.seal(folder, entries, {"made by": "tonne demo"})]
 
 

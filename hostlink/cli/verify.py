@@ -22,6 +22,9 @@ def verify(
     profile: Annotated[
         list[Path] | None, typer.Option(help="profile image (.bin) that records name; may be repeated")
     ] = None,
+    public: Annotated[
+        Path | None, typer.Option(help="public keys of meters (`tonne keys show-public`): statements are verified with them")
+    ] = None,
     engine: Annotated[str, typer.Option(help="local, dask, or dask=tcp://HOST:PORT")] = "local",
     workers: Annotated[int, typer.Option(help="processes; 0: one a core", min=0)] = 0,
     memory: Memory = 1024,
@@ -29,10 +32,11 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Verify order, gaps, chain and every milligram. Ends 0 if all is proved, 1 if not, 2 or 4 if it could not be read."""
-    from hostlink import engines, fleet
+    from hostlink import engines, fleet, vouching
 
     count = workers or os.cpu_count() or 1
-    planned = fleet.plan(files, profile or (), chain=chain, memory=memory << 20, workers=count)
+    keys = vouching.publics(public) if public else None
+    planned = fleet.plan(files, profile or (), chain=chain, memory=memory << 20, workers=count, publics=keys)
     if not planned.jobs:
         raise UsageError("expected captures or an archive, there is no file to verify")
     if engine == "local":
@@ -65,6 +69,7 @@ def _show(result: Result, chain: bool, console: Console) -> None:
     if again:
         table.add_row("read more than once", f"{again:,}")
     none = "none: a chain made anew would not show"
+    table.add_row("signed statements", f"{result.statements:,}")
     table.add_row("signed heads", f"{result.anchored:,}" if result.anchored else none)
     for name, value, unit in result.total_rows():
         whole, _, fraction = value.partition(".")
