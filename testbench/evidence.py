@@ -28,8 +28,10 @@ class Evidence:
     statements: tuple[Statement, ...]
 
     def write(self, folder: Path) -> tuple[list[Path], Path]:
-        """`statements/NUMBER.bin` and `public.json` in `folder`: their paths."""
+        """`statements/NUMBER.bin` and `public.json` in `folder`, in place of former ones: their paths."""
         (folder / "statements").mkdir(parents=True, exist_ok=True)
+        for former in (folder / "statements").glob("*.bin"):
+            former.unlink()
         paths = []
         for statement in self.statements:
             paths.append(folder / "statements" / f"{statement.sequence:06d}.bin")

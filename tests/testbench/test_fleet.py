@@ -222,12 +222,13 @@ def test_demo_leaves_an_archive_that_proves(tmp_path: Path) -> None:
     tonne("demo", "--out", str(out))
     assert "proved" in tonne("verify", str(out))
     found = archive.load(out)
-    assert {entry.path for entry in found.entries} == {p.name for p in out.iterdir()} - {
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    assert {entry.path for entry in found.entries} == {path.relative_to(out).as_posix() for path in files} - {
         archive.MANIFEST,
         archive.DIGEST,
     }
     random_ = random.Random(0)
-    for path in sorted(out.iterdir()):
+    for path in files:
         whole = path.read_bytes()
         data = bytearray(whole)
         data[random_.randrange(len(data))] ^= 1
