@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hostlink import blobs, replay, statements
 from hostlink.meter import Identity, Meter, Registers, connect
+from hostlink.profile import exact as rationals
 from hostlink.profile import ready
 from hostlink.profile.certificate import bounds, register_name, unit_name
 from hostlink.profile.compiled import Compiled
@@ -163,6 +164,7 @@ def prove(result: Result, at_ends: list[list[Fraction]]) -> list[str]:
         if record.profile != result.identity.fingerprint[: record_layout.TAG_SIZE]:
             wrong.append(f"record {record.sequence}: another profile's tag")
         wrong += replay.check_record(result.image, before, record)
+        wrong += rationals.check(made, before, record)
         for n, (a, b) in allowed.items():
             exact = at_ends[record.sequence][n]
             if abs(Fraction(record.registers[n], 1 << 64) - exact) > a + b * exact:

@@ -1,10 +1,10 @@
 """The exact reference: what a meter's registers should be, in rational numbers, knowing nothing of limbs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 from hostlink.profile.compiled import Compiled
+from hostlink.profile.exact import slot_at
 from protocol.registers import INTENSITY, NO_REGISTER
 
 
@@ -48,13 +48,7 @@ class Exact:
                 value = (intensities or {}).get(condition.name)
                 good = value is not None and condition.low <= value <= condition.high
                 self._dated[condition.name] = value if value is not None and good else condition.fallback
-        if self.made.slots:
-            local = datetime.fromtimestamp(time, UTC) + timedelta(minutes=self.made.profile.utc_offset)
-            for name, slots in self.made.slots.items():
-                table = self.made.profile.tables[name]
-                kind = 3 if local.date() in table.holidays else max(local.weekday() - 4, 0)
-                row = table.rows[table.calendar[4 * (local.month - 1) + kind]]
-                self._slots[name] = slots.values[table.slots[row[local.hour]]] / slots.step
+        self._slots = {name: slot_at(self.made, name, time) for name in self.made.slots}
 
     def step(self, counts: Sequence[int], inputs: Sequence[int | None]) -> None:
         """`counts[n]` quanta on channel n while condition n measured `inputs[n]` (raw; None: missing)."""

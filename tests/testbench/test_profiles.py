@@ -4,6 +4,7 @@ import dataclasses
 import random
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hostlink.blobs import push
 from hostlink.cli import app
 from hostlink.errors import UsageError
 from hostlink.meter import connect
+from hostlink.profile import exact as rationals
 from hostlink.profile import ready
 from hostlink.profile.certificate import bounds, register_name
 from hostlink.profile.compiled import Compiled
@@ -55,6 +57,16 @@ def test_a_ready_profile_through_the_firmware(name: str, tmp_path: Path) -> None
     assert any(line.measured for line in result.lines)
     for line in result.lines:
         assert abs(line.difference) <= line.allowed
+
+
+def test_a_forged_record_is_outside_the_rationals_too(tmp_path: Path) -> None:
+    made, feed = feed_of("natural-gas-pt")
+    result = run(made, feed, tmp_path, quiet)
+    first, second = next((a, b) for a, b in pairwise(result.records) if b.increments[0])
+    assert rationals.check(made, first, second) == []
+    n = next(n for n, x in enumerate(made.registers) if x.quantity == r.CO2)
+    more = tuple(raw + (1 << 80) * (at == n) for at, raw in enumerate(second.registers))
+    assert "CO2 emitted" in rationals.check(made, first, dataclasses.replace(second, registers=more))[0]
 
 
 def test_a_condition_out_of_range_is_clamped_flagged_and_counted_apart(tmp_path: Path) -> None:
