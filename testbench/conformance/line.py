@@ -1,5 +1,6 @@
-"""The line to a device under test: hostlink's transport, with a noisy cable in between, raw bytes, and a replay from a capture."""
+"""The line to a device under test: hostlink's transport with raw bytes, a noisy cable in between, or a capture behind it."""
 
+import time
 from collections.abc import Callable, Sequence
 
 from hostlink.link import Reply
@@ -7,8 +8,6 @@ from hostlink.transport import DEFAULT_BAUD, Tap, Transport
 from testbench.errors import TestbenchError
 
 Noise = Callable[[bytes], bytes]
-QUIET = 0.08
-"""Seconds of silence after which a device is taken to have nothing more to say to raw bytes."""
 
 
 class ReplayError(TestbenchError):
@@ -18,21 +17,29 @@ class ReplayError(TestbenchError):
 class Line(Transport):
     """A transport on which raw bytes can be sent, through `noise` both ways if given. The tap is on the host's side of it."""
 
-    def __init__(self, url: str, baud: int = DEFAULT_BAUD, tap: Tap | None = None, noise: Noise | None = None) -> None:
-        super().__init__(url, baud, tap)
+    def __init__(
+        self,
+        url: str,
+        baud: int = DEFAULT_BAUD,
+        tap: Tap | None = None,
+        noise: Noise | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(url, baud, tap, clock)
         self.noise = noise
 
-    def raw(self, data: bytes, quiet: float = QUIET) -> bytes:
-        """Send `data` as it is; everything that comes back until it is quiet."""
-        self._write(data)
-        return self.listen(quiet)
+    @property
+    def now(self) -> float:
+        """Seconds by the clock that time-outs are counted in."""
+        return self._clock()
 
-    def listen(self, quiet: float = QUIET) -> bytes:
-        """Everything that comes until it is quiet."""
-        got = b""
-        while data := self._read(quiet):
-            got += data
-        return got
+    def send(self, data: bytes) -> None:
+        """Send `data` as it is."""
+        self._write(data)
+
+    def receive(self, seconds: float) -> bytes:
+        """What comes within `seconds` of ours; empty if nothing does."""
+        return self._read(seconds)
 
     def _read(self, seconds: float) -> bytes:
         if self.noise is None:

@@ -55,11 +55,11 @@ def run(frames: int, rate: float = RATE, seed: int = 1) -> Tally:
 
 def _window(device: Device, pulses: int, tally: Tally) -> None:
     address = device.meter.address
-    device.line._write(b"".join(frame.encode(address, 0, n, messages.READING) for n in range(WINDOW)))
+    device.line.send(b"".join(frame.encode(address, 0, n, messages.READING) for n in range(WINDOW)))
     tally.sent += WINDOW
     deframer = Deframer()
     last = False
-    while not last and (data := device.line._read(QUIET)):
+    while not last and (data := device.line.receive(QUIET)):
         for view in deframer.feed(data):
             got = bytes(view)
             tally.accepted += 1

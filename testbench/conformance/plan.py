@@ -92,6 +92,7 @@ class Plan:
     title: str
     seed: int
     suites: tuple[str, ...]
+    items: tuple[str, ...]
     repetitions: int
     rule: str
     ratio: Fraction
@@ -165,6 +166,7 @@ def parse(raw: dict[str, Any], text: str, path: Path) -> Plan:
         title=top.text("title", "Conformance of an emissions meter"),
         seed=top.integer("seed", 1, 0, 2**63),
         suites=suites,
+        items=tuple(top.strings("items", [])),
         repetitions=top.integer("repetitions", 3, 1, 100),
         rule=rule,
         ratio=top.fraction("ratio", 3),

@@ -64,6 +64,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
     plan = _plan(config)
     wanted = [item for item in ours if _name(item).split(".")[0] in plan.suites and "NOTSET" not in item.name]
+    wanted = [item for item in wanted if not plan.items or _name(item).startswith(plan.items)]
     chosen = tuple(filter(None, config.option.tonne_items.split(",")))
     wanted = [item for item in wanted if not chosen or _name(item).startswith(chosen)]
     wanted.sort(key=lambda item: order(_name(item)))
@@ -208,3 +209,9 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
 def _name(item: pytest.Item) -> str:
     module = Path(item.path).stem.removeprefix("test_")
     return f"{module}.{item.name.removeprefix('test_')}"
+
+
+def _uncapture(config: pytest.Config) -> None:
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture:
+        capture.suspend_global_capture(in_=True)

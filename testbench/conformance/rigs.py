@@ -8,8 +8,9 @@ from typing import Any
 from hostlink.meter import Meter
 from hostlink.transport import Tap
 from protocol.image import Image
-from testbench.conformance.bench import Device
+from testbench.conformance.bench import Device, Inapplicable
 from testbench.conformance.line import Line, Noise, ReplayLine, Script
+from testbench.conformance.operator import HandBench, Operator
 from testbench.conformance.section import PlanError
 from testbench.rigs.unix import UnixRig
 
@@ -19,10 +20,16 @@ SERIAL = "TONNE-0001"
 Opener = Callable[..., AbstractContextManager[Device]]
 
 
-def opener(kind: str, tap: Tap, script: Callable[[], Script], root: Path | None = None) -> Opener:
+def opener(
+    kind: str, tap: Tap, script: Callable[[], Script], root: Path | None = None, operator: Operator | None = None
+) -> Opener:
     """How items open devices on rig `kind`. Raises PlanError for a kind that there is not."""
     if kind == "unix":
         return _unix(tap, root)
+    if kind == "pico":
+        return _pico(tap)
+    if kind.startswith("serial:"):
+        return _serial(tap, kind.partition(":")[2], operator)
     if kind == "replay":
         return _replay(tap, script)
     raise PlanError(f"--rig {kind}: expected unix, pico or serial:URL")
@@ -39,6 +46,49 @@ def _unix(tap: Tap, root: Path | None) -> Opener:
                 yield Device(rig, line, Meter(line, address), Image(image))
             finally:
                 line.close()
+
+    return open_
+
+
+def _pico(tap: Tap) -> Opener:
+    """The real image in an emulated RP2040; its time is the Pico's, and a profile can only be the one it starts with."""
+
+    @contextmanager
+    def open_(image: bytes, time: int | None, noise: Noise | None, **more: Any) -> Iterator[Device]:
+        from testbench.rigs.pico import PicoRig, board_config
+
+        if more.get("root"):
+            raise Inapplicable("the Pico's image holds its firmware: another cannot be run beside it")
+        parsed = Image(image)
+        with PicoRig(image, config=board_config(SERIAL, ADDRESS, len(parsed.channels))) as rig:
+            line = Line(rig.url, tap=tap, noise=noise, clock=rig.now)
+            try:
+                meter = Meter(line, ADDRESS)
+                if time is not None:
+                    meter.set_clock(time)
+                yield Device(rig, line, meter, parsed)
+            finally:
+                line.close()
+
+    return open_
+
+
+def _serial(tap: Tap, url: str, operator: Operator | None) -> Opener:
+    """A device on a bench with hands: one device for the whole run, whose profile is the one it has."""
+
+    @contextmanager
+    def open_(image: bytes, time: int | None, noise: Noise | None, **more: Any) -> Iterator[Device]:
+        line = Line(url, tap=tap, noise=noise)
+        try:
+            meter = Meter(line)
+            active = meter.profile()
+            if more or bytes(active.data) != image:
+                raise Inapplicable(
+                    "the device runs another profile than this test needs; load it first, or leave the test out"
+                )
+            yield Device(HandBench(url, operator or Operator()), line, meter, active)
+        finally:
+            line.close()
 
     return open_
 

@@ -50,6 +50,14 @@ def test_crc(bench: Bench) -> None:
     )
 
 
+def answers_or_none(device: Device, data: bytes) -> list[bytes]:
+    """`answers`; nothing if the device does not even answer a good request behind `data`."""
+    try:
+        return answers(device, data)
+    except NoReply:
+        return []
+
+
 def test_framing(bench: Bench) -> None:
     """Runs of bytes that are no frame, before and between good ones."""
     with bench.device(image()) as device:
@@ -69,14 +77,14 @@ def test_framing(bench: Bench) -> None:
             "largest body refused": (request(device, messages.READING, bytes(frame.MAX_BODY), sequence=5), 1),
         }
         for name, (data, expected) in kinds.items():
-            got = answers(device, data)
+            got = answers_or_none(device, data)
             what = "replies more or fewer than good requests"
             bench.point(
                 "protocol.framing", WIRE, len(got) - expected, low=0, high=0, what=what, conditions=[("line", name, "")]
             )
         for byte in good:
-            device.line._write(bytes((byte,)))
-        pieces = answers(device, b"")
+            device.line.send(bytes((byte,)))
+        pieces = answers_or_none(device, b"")
         bench.point("protocol.framing", WIRE, len(pieces) - 1, low=0, high=0, conditions=[("line", "byte by byte", "")])
 
 
@@ -198,7 +206,7 @@ def test_stale_replies(bench: Bench) -> None:
     with bench.device(image()) as device:
         wrong = []
         for n in range(50):
-            device.line._write(
+            device.line.send(
                 b"".join(device.line.link.request(device.meter.address, messages.READING) for _ in range(n % 4))
             )
             device.pulses(0, 1)
@@ -319,7 +327,7 @@ def test_commands_under_noise(bench: Bench) -> None:
     with bench.device(image(), noise=noise) as device:
         sent = [bench.random.randrange(1_700_000_000, 1_800_000_000) for _ in range(300)]
         for time in sent:
-            device.line._write(request(device, messages.CLOCK_SET, messages.CLOCK_SET_REQUEST.pack(time)))
+            device.line.send(request(device, messages.CLOCK_SET, messages.CLOCK_SET_REQUEST.pack(time)))
         device.line.noise = None
         answers(device, b"")
         clock = int(device.meter.clock().utc.timestamp())

@@ -1,6 +1,5 @@
 """Raw frames to a device: what it answers to any bytes, without waiting for silence."""
 
-import time
 from collections.abc import Iterator
 
 from hostlink.errors import NoReply
@@ -38,10 +37,11 @@ def answers(device: Device, data: bytes) -> list[bytes]:
 def exchange(device: Device, data: bytes) -> Iterator[bytes]:
     """Send `data` and yield the frames that come, until none came for a while."""
     deframer = Deframer()
-    device.line._write(data)
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while (left := deadline - time.monotonic()) > 0:
-        for view in deframer.feed(device.line._read(min(left, 0.2))):
+    line = device.line
+    line.send(data)
+    deadline = line.now + ANSWER_SECONDS
+    while line.now < deadline:
+        for view in deframer.feed(line.receive(0.2)):
             yield bytes(view)
 
 
