@@ -102,6 +102,7 @@ class Plan:
     bit_errors: tuple[str, ...]
     readouts: int
     years: int
+    quanta: int
     cuts: int
     instruments: tuple[Instrument, ...]
     expected: Expected
@@ -175,6 +176,7 @@ def parse(raw: dict[str, Any], text: str, path: Path) -> Plan:
         profiles=tuple(top.strings("profiles", ready.names())),
         bit_errors=rates,
         readouts=protocol.integer("readouts", 25, 1, 10**6),
+        quanta=top.section("registers").integer("quanta", 100, 1, 10_000),
         years=top.section("endurance").integer("years", 20, 1, 50),
         cuts=top.section("power").integer("cuts", 20, 1, 10**5),
         instruments=tuple(

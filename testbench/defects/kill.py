@@ -13,7 +13,7 @@ from testbench.conformance.runner import DeviceRun, command
 from testbench.defects import Defect, apply, copy_device
 
 PLAN = "defects"
-SECONDS = 300
+SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,10 @@ def kill_all(defects: Sequence[Defect], jobs: int, told: Callable[[Outcome], Non
 def _run(plan: str, root: Path, folder: Path, items: Sequence[str]) -> tuple[tuple[str, ...], str]:
     options = ("--tonne-root", str(root), "--tonne-items", ",".join(items))
     call = command(plan, DeviceRun("unix", folder, options), sorted({item.split(".")[0] for item in items}))
-    subprocess.run(call, capture_output=True, check=False, timeout=SECONDS)
+    try:
+        subprocess.run(call, capture_output=True, check=False, timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        return (), f"the suites did not end within {SECONDS} s"
     path = folder / "results.json"
     if not path.exists():
         return (), "no result"

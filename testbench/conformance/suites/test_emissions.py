@@ -1,11 +1,15 @@
 """Emissions by sector: every profile of the plan on the device, against exact arithmetic and against its certificate."""
 
-from datetime import UTC, datetime
+import calendar
+import struct
+from datetime import UTC, date, datetime
 from fractions import Fraction
 
 from hostlink.profile.certificate import bounds, register_name, unit_name
 from hostlink.profile.compiled import Compiled
+from hostlink.profile.image import Channel, ProfileImage, Register, Table, Term
 from hostlink.replay import Replay, check_record
+from protocol import image as layout
 from protocol import messages
 from protocol import registers as r
 from protocol.intensities import Intensities, pack
@@ -142,4 +146,53 @@ def test_time_of_use(bench: Bench, case: str) -> None:
             device.advance(HOUR)
     bench.none(
         "emissions.slots", "tonne-profile", wrong, "of 24 hours, weighed with another slot", [("day", case, "UTC")]
+    )
+
+
+YEAR = (2027, 2028)
+"""A common year and a leap year."""
+
+
+def every_day_its_own(holidays: list[date]) -> bytes:
+    """A time-of-use profile with another slot for every month and kind of day."""
+    slots = [1000 + 37 * n for n in range(48)]
+    head = layout.TIME_OF_USE_HEAD.pack(1, len(slots), 48, len(holidays))
+    hours = b"".join(bytes([row]) * 24 for row in range(48))
+    days = struct.pack(f"<{len(holidays)}H", *((day - date(1970, 1, 1)).days for day in holidays))
+    table = Table(layout.TIME_OF_USE, head + struct.pack("<48I", *slots) + bytes(range(48)) + hours + days)
+    image = ProfileImage(
+        "calendar",
+        [Channel(r.ENERGY, r.WATT_HOUR, 0, 1, 10**6)],
+        [Register(r.CO2, r.EMITTED, r.GRAM, -3)],
+        [Term(0, 0, 1, 1, (layout.TABLE_BASE,))],
+        tables=[table],
+        energy=0,
+        emissions=1,
+    )
+    return image.pack()
+
+
+@cases(lambda plan: list(YEAR))
+def test_calendar(bench: Bench, case: int) -> None:
+    """Ends and middles of all months, week days and weekends, holidays, the leap day: each by its own slot."""
+    days = [date(case, month, day) for month in range(1, 13) for day in (1, 12, 13, 14, 15, 28)]
+    days += [date(case, month, calendar.monthrange(case, month)[1]) for month in range(1, 13)]
+    holidays = [date(case, 5, 12), date(case, 10, 1)]
+    wrong = []
+    with bench.device(every_day_its_own(holidays)) as device:
+        _, (before,) = device.raw()
+        for day in sorted(set(days)):
+            device.meter.set_clock(int(datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()))
+            device.pulses(0, 1)
+            _, (now,) = device.raw()
+            kind = 3 if day in holidays else max(day.weekday() - 4, 0)
+            if (now - before) >> 32 != 1000 + 37 * (4 * (day.month - 1) + kind):
+                wrong.append(f"{day} by slot {((now - before >> 32) - 1000) / 37:g}")
+            before = now
+    bench.none(
+        "emissions.calendar",
+        "tonne-profile",
+        wrong,
+        f"of {len(set(days))} days, weighed by another's slot",
+        [("year", case, "")],
     )

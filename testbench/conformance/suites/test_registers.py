@@ -105,7 +105,7 @@ def test_resolution(bench: Bench) -> None:
     profile = profiles.gas()
     lost, wrong, differ = [], [], []
     with bench.device(profile.image) as device:
-        for n in range(1, 101):
+        for n in range(1, bench.plan.quanta + 1):
             device.pulses(0, 1)
             device.settle()
             now, reading = device.meter.registers(), device.meter.reading()
@@ -115,9 +115,21 @@ def test_resolution(bench: Bench) -> None:
                 wrong.append(f"after {n} quanta: {now.registers[1].amount}, exact {float(n * profile.factor):.3f} mg")
             if (reading.volume, reading.emissions) != (n, int(n * profile.factor)):
                 differ.append(f"after {n} quanta: {reading}")
-    bench.none("registers.resolution", "mid-resolution", lost, "of 100 quanta, not shown at once by the index")
-    bench.none("registers.emission_resolution", REGISTERS, wrong, "of 100 quanta, emission more than 1 µg from exact")
-    bench.none("registers.reading", "tonne-messages", differ, "of 100 readings, not the registers' whole units")
+    bench.none(
+        "registers.resolution", "mid-resolution", lost, f"of {bench.plan.quanta} quanta, not shown at once by the index"
+    )
+    bench.none(
+        "registers.emission_resolution",
+        REGISTERS,
+        wrong,
+        f"of {bench.plan.quanta} quanta, emission more than 1 µg from exact",
+    )
+    bench.none(
+        "registers.reading",
+        "tonne-messages",
+        differ,
+        f"of {bench.plan.quanta} readings, not the registers' whole units",
+    )
 
 
 def test_units(bench: Bench) -> None:

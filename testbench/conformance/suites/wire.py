@@ -34,6 +34,16 @@ def answers(device: Device, data: bytes) -> list[bytes]:
     raise NoReply(f"no answer to a good request behind {data.hex()[:60]}")
 
 
+def take(device: Device, data: bytes, count: int) -> list[bytes]:
+    """The first `count` frames that the device sends for `data`, or as many as come."""
+    found: list[bytes] = []
+    for got in exchange(device, data):
+        found.append(got)
+        if len(found) == count:
+            break
+    return found
+
+
 def exchange(device: Device, data: bytes) -> Iterator[bytes]:
     """Send `data` and yield the frames that come, until none came for a while."""
     deframer = Deframer()
