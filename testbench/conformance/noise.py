@@ -1,7 +1,8 @@
 """`python -m testbench.conformance.noise [FRAMES]`: frames through a line with bit errors, and what was accepted of them.
 
-Readings are asked for in windows of requests whose sequence numbers all differ; the device's replies come back through the same
-errors. Whatever the host's deframer then takes for a good frame is held against what the device must have said.
+Readings are asked for in windows of requests; four windows in a row have no sequence number in common. The device's replies come
+back through the same errors. As on any link, a reply to another window is stale and not taken; what is taken is held against what
+the device must have said.
 """
 
 import argparse
@@ -25,11 +26,11 @@ RATE = 1e-3
 class Tally:
     """What became of the frames."""
 
-    sent = accepted = wrong = readouts = incomplete = 0
+    sent = accepted = stale = wrong = readouts = incomplete = 0
 
     def __str__(self) -> str:
         return (
-            f"{self.sent:,} frames sent, {self.accepted:,} replies accepted, {self.wrong} wrong; "
+            f"{self.sent:,} frames sent, {self.accepted:,} replies accepted, {self.stale} stale, {self.wrong} wrong; "
             f"{self.readouts} readouts, {self.incomplete} incomplete"
         )
 
@@ -55,22 +56,27 @@ def run(frames: int, rate: float = RATE, seed: int = 1) -> Tally:
 
 def _window(device: Device, pulses: int, tally: Tally) -> None:
     address = device.meter.address
-    device.line.send(b"".join(frame.encode(address, 0, n, messages.READING) for n in range(WINDOW)))
+    first = tally.sent % 256
+    asked = range(first, first + WINDOW)
+    device.line.send(b"".join(frame.encode(address, 0, n, messages.READING) for n in asked))
     tally.sent += WINDOW
     deframer = Deframer()
     last = False
     while not last and (data := device.line.receive(QUIET)):
         for view in deframer.feed(data):
             got = bytes(view)
+            if got[2] not in asked:
+                tally.stale += 1
+                continue
             tally.accepted += 1
-            last = got[2] == WINDOW - 1
+            last = got[2] == asked[-1]
             tally.wrong += not _right(got, address, pulses)
 
 
 def _right(got: bytes, address: int, pulses: int) -> bool:
-    if got[0] != address or not got[1] & frame.CONTROL_REPLY or got[2] >= WINDOW or got[3] != messages.READING:
+    if got[0] != address or got[1] != frame.CONTROL_REPLY | frame.VERSION or got[3] != messages.READING:
         return False
-    if got[1] & frame.CONTROL_REFUSED or len(got) != frame.HEADER_SIZE + messages.READING_REPLY.size:
+    if len(got) != frame.HEADER_SIZE + messages.READING_REPLY.size:
         return False
     return messages.READING_REPLY.unpack_from(got, frame.HEADER_SIZE)[2] == pulses
 
