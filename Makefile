@@ -84,3 +84,16 @@ $(STUBS): $(READY)
 
 clean:
 	rm -rf $(VENV) out build
+
+.PHONY: bench-host fleet
+# The host's speed beside peers and the limit: out/bench-host/table.md and plot.png. FULL=--full verifies 10^8 records.
+bench-host: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m testbench.bench.host $(FULL)
+
+# A fleet of 1000 meters with planted faults: all found, nothing else, the same on Dask.
+fleet: $(READY)
+	$(BIN)/tonne synthesize -o out/fleet --meters 1000 --days 35 --faults all
+	$(BIN)/tonne verify out/fleet --json > out/fleet.json; $(BIN)/python -m testbench.synthesize out/fleet out/fleet.json
+	$(BIN)/tonne verify out/fleet --engine dask --json > out/dask.json; $(BIN)/python -m testbench.synthesize out/fleet out/dask.json
+	cmp out/fleet.json out/dask.json

@@ -25,7 +25,7 @@ try:
 except ImportError:
     from zlib import crc32
 
-WINDOW = 5 << 18
+WINDOW = 3 << 20
 KEPT = 31 << 20
 """An array of this size, given back at once, makes glibc's allocator keep what a window frees instead of returning every page
 to the system and faulting it in again for the next: half of the time."""
@@ -34,6 +34,7 @@ LONG = 255
 STEPS = (8, 128, frame.MAX_ENCODED)
 """Codes followed in one go: almost all runs are done after the first, and no run has more than the last."""
 PIECE = 256
+PIECES = 2048
 """Bytes copied for each code: more than the 254 it may stand for, what is too much is overwritten by the next."""
 STRETCH = 8
 """Frames in a stretch of equal ones, on the average, from which on it pays to cut them by `struct`."""
@@ -180,7 +181,9 @@ def _unstuff(work: Bytes, begin: Numbers, size: Numbers) -> tuple[Bytes, Numbers
         decoded[runs] = np.diff(run_ends, prepend=filled)
         at[runs] = run_ends - decoded[runs]
         begins = np.concatenate(([filled], ends[:-1]))
-        target[begins] = source[here + 1]
+        places = here + 1
+        for n in range(0, len(begins), PIECES):
+            target[begins[n : n + PIECES]] = source[places[n : n + PIECES]]
         zeros.append(ends[gives_zero] - 1)
         filled = int(ends[-1])
     plain[np.concatenate(zeros or [left])] = 0

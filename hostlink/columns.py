@@ -13,6 +13,8 @@ from protocol import frame, messages
 
 Shape = tuple[int, int, int]
 """Channels, conditions and registers of a record."""
+COPIED = 8192
+"""Rows whose fields are copied before the next rows: so many stay in a core's cache."""
 _HEAD = messages.RECORDS_REPLY.size
 _FOLLOWING_AT = frame.HEADER_SIZE + 8
 _KEY_AT = frame.HEADER_SIZE + _HEAD - 4
@@ -68,12 +70,15 @@ def record_dtype(shape: Shape) -> np.dtype:
 def columns(rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Each field of `rows` as an array of its own; an accumulator as two, `registerN_whole` and `registerN_fraction`; raw
     bytes as an integer of their size."""
-    found = {}
+    found: dict[str, NDArray[Any]] = {}
+    copies: list[tuple[NDArray[Any], NDArray[Any]]] = []
     for name, (kind, *_) in (rows.dtype.fields or {}).items():
-        column = rows[name]
-        if kind.names:
-            for half in reversed(kind.names):
-                found[f"{name}_{half}"] = np.ascontiguousarray(column[half])
-        else:
-            found[name] = np.ascontiguousarray(column.view(f"<u{kind.itemsize}") if kind.kind == "V" else column)
+        halves = {f"{name}_{half}": rows[name][half] for half in reversed(kind.names or ())}
+        for column, source in (halves or {name: rows[name]}).items():
+            plain = source.view(f"<u{kind.itemsize}") if kind.kind == "V" and not halves else source
+            found[column] = np.empty(len(rows), plain.dtype)
+            copies.append((found[column], plain))
+    for at in range(0, len(rows), COPIED):
+        for target, plain in copies:
+            target[at : at + COPIED] = plain[at : at + COPIED]
     return found

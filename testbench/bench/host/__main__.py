@@ -1,0 +1,192 @@
+"""`make bench-host`: one run, a table and a plot in out/bench-host. `--full` also verifies 10**8 records."""
+
+import sys
+import tempfile
+import time
+from collections import deque
+from pathlib import Path
+from zlib import crc32
+
+from rich.console import Console
+from rich.table import Table
+
+from hostlink import bulk, columns
+from hostlink.decode import decode
+from protocol.deframer import Deframer
+from testbench.bench.host import peers, scale, streams
+from testbench.bench.host.measure import Row, seconds
+
+OUT = Path("out/bench-host")
+
+
+def main() -> None:
+    """Measure everything, print and write the table, draw the plot; ends 1 if a target is missed."""
+    full = "--full" in sys.argv
+    started = time.monotonic()
+    rows = [*bulk_decode(), *one_frame(), *resync()]
+    with tempfile.TemporaryDirectory(prefix="tonne-bench-") as name:
+        folder = scale.archive(Path(name) / "fleet")
+        rows += verification(folder)
+        points = scale.linear(folder, [5, 6, 7, 8] if full else [5, 6, 7])
+        rows += linearity(points)
+        rows += dask(folder)
+        size = scale.parquet(Path(name) / "demo")
+        rows.append(Row("columns", "Parquet, the demo's records", size, "bytes/record", "<= 14", size <= 14))
+    OUT.mkdir(parents=True, exist_ok=True)
+    show(rows)
+    largest = "10^8 records too" if full else "10^8 records not run (--full)"
+    print(f"{len(rows)} rows in {time.monotonic() - started:.0f} s on {scale.cores()} cores; {largest}")
+    plot(rows, points)
+    sys.exit(any(row.met is False for row in rows))
+
+
+def bulk_decode() -> list[Row]:
+    """Interval records with a CRC on every frame, to columns, beside a bare CRC pass over the same frames."""
+    frames = streams.record_frames()
+    data = b"".join(frames)
+    bare = [each[1:-1] for each in frames]
+    count = len(frames) * streams.PER_FRAME
+
+    def to_columns() -> None:
+        found = 0
+        for window in bulk.frames(data):
+            for some in columns.records(window)[0]:
+                found += len(columns.columns(some.rows)["sequence"])
+        assert found == count
+
+    took = seconds(
+        {
+            "zlib": lambda: [crc32(each) for each in bare],
+            "isal": lambda: [bulk.crc32(each) for each in bare],
+            "frames": lambda: [len(window) for window in bulk.frames(data)],
+            "columns": to_columns,
+        },
+        15,
+    )
+    ratio = took["zlib"] / took["columns"]
+    rate = count / took["columns"]
+    return [
+        Row("bulk", "limit: bare zlib.crc32 pass", count / took["zlib"], "records/s"),
+        Row("bulk", "bare ISA-L crc32 pass", count / took["isal"], "records/s"),
+        Row("bulk", "tonne, frames only", count / took["frames"], "records/s"),
+        Row("bulk", "tonne, records to columns", rate, "records/s", ">= 20 M", rate >= 20e6),
+        Row("bulk", "ratio to the zlib pass", ratio, "", ">= 1/3, aim 1/2", ratio >= 1 / 3),
+    ]
+
+
+def one_frame() -> list[Row]:
+    """One READING reply of 37 bytes at a time to a typed message, beside the peers."""
+    frames = streams.readings()
+    encoded = [each[1:-1] for each in frames]
+    data = b"".join(frames)
+    work = {name: (run, count) for name, (run, count) in peers.candidates().items()}
+    work["tonne, one typed frame (COBS, CRC, named tuple)"] = (
+        lambda: deque(map(decode, encoded), maxlen=0),
+        len(encoded),
+    )
+    work["tonne, frames of a stream in bulk"] = (lambda: [len(window) for window in bulk.frames(data)], len(frames))
+    took = seconds({name: run for name, (run, _) in work.items()})
+    rows = []
+    for name, (_, count) in work.items():
+        rate = count / took[name]
+        wanted = "one typed" in name
+        rows.append(Row("frame", name, rate, "frames/s", ">= 1 M" if wanted else "", rate >= 1e6 if wanted else None))
+    return rows
+
+
+def resync() -> list[Row]:
+    """READING replies with one byte in a hundred changed: every frame left whole must come out."""
+    data, whole = streams.corrupted(streams.readings())
+
+    def by_deframer() -> int:
+        return sum(1 for _ in Deframer().feed(data))
+
+    def in_bulk() -> int:
+        return sum(map(len, bulk.frames(data)))
+
+    took = seconds({"bulk": in_bulk, "deframer": by_deframer}, 3)
+    found = {int(offset) for window in bulk.frames(data) for offset in window.offset}
+    rate = streams.READINGS / took["bulk"]
+    missed = len(whole - found)
+    return [
+        Row("resync", "tonne, 1 % of bytes changed", rate, "frames/s", ">= 200 k", rate >= 200e3),
+        Row("resync", "the device's deframer on CPython", streams.READINGS / took["deframer"], "frames/s"),
+        Row("resync", f"good frames missed, of {len(whole)}", missed, "", "0", missed == 0),
+    ]
+
+
+def verification(folder: Path) -> list[Row]:
+    """Records a second of one core."""
+    rate = scale.rates(folder)
+    return [
+        Row("verify", "order, gaps, replay", rate["without"], "records/s", ">= 5 M", rate["without"] >= 5e6),
+        Row("verify", "the same and the SHA-256 chain", rate["chain"], "records/s", ">= 1 M", rate["chain"] >= 1e6),
+        Row("verify", "from capture files, digests and decoding included", rate["files"], "records/s"),
+    ]
+
+
+def linearity(points: list[tuple[int, float, int]]) -> list[Row]:
+    """Cost and memory by number of records."""
+    rows = []
+    for count, took, peak in points:
+        rows.append(Row("scale", f"{count:,} records", count / took, "records/s"))
+        rows.append(Row("scale", f"{count:,} records, peak memory", peak / 2**20, "MiB", "<= 2048", peak <= 2 << 30))
+    costs = [took / count for count, took, _ in points[1:]]
+    spread = max(costs) / min(costs)
+    rows.append(
+        Row("scale", "cost a record, greatest to least from 10^6 on", spread, "", "linear: <= 1.3", spread <= 1.3)
+    )
+    return rows
+
+
+def dask(folder: Path) -> list[Row]:
+    """One worker and two."""
+    one, two = scale.on_dask(folder)
+    return [
+        Row("dask", "one worker", 4 * scale.RECORDS / one, "records/s"),
+        Row("dask", "two workers", 4 * scale.RECORDS / two, "records/s"),
+        Row("dask", "two to one", one / two, "", ">= 1.8", one / two >= 1.8),
+    ]
+
+
+def show(rows: list[Row]) -> None:
+    """Print the table, and write it as Markdown."""
+    table = Table("what", "", "rate", "unit", "target", "")
+    lines = ["| what | | rate | unit | target | |", "|---|---|---:|---|---|---|"]
+    for row in rows:
+        rate = f"{row.rate:,.0f}" if row.rate >= 1000 else f"{row.rate:.3g}"
+        met = {None: "", True: "met", False: "MISSED"}[row.met]
+        table.add_row(row.group, row.name, rate, row.unit, row.target, met)
+        lines.append(f"| {row.group} | {row.name} | {rate} | {row.unit} | {row.target} | {met} |")
+    Console(width=140).print(table)
+    (OUT / "table.md").write_text("\n".join(lines) + "\n")
+
+
+def plot(rows: list[Row], points: list[tuple[int, float, int]]) -> None:
+    """Frames a second beside the peers, and the cost of verification by number of records."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
+    bars = sorted((row for row in rows if row.group == "frame"), key=lambda row: row.rate)
+    left.barh(
+        [row.name for row in bars],
+        [row.rate for row in bars],
+        color=["C0" if "tonne" in r.name else "C7" for r in bars],
+    )
+    left.set_xscale("log")
+    left.set_xlabel("frames/s, one core")
+    counts = [count for count, _, _ in points]
+    right.loglog(counts, [took for _, took, _ in points], "o-", label="CPU s")
+    right.loglog(counts, [points[-1][1] * count / counts[-1] for count in counts], "k:", label="linear")
+    right.set_xlabel("records verified")
+    right.set_ylabel("CPU time / s")
+    right.legend()
+    right.grid(alpha=0.3)
+    figure.savefig(OUT / "plot.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Other decoders, each on a frame of its own protocol of about a reading's size. Installed by the extra `bench` only.
+
+gurux-dlms is under GPL and not installed; its figure (6.5 k frames/s) is the one measured when the project was planned.
+"""
+
+import struct
+from collections.abc import Callable
+from zlib import crc32
+
+import construct
+import numpy as np
+
+from hostlink.tables import description, dtype
+from protocol import messages
+
+COUNT = 500
+DLT645 = bytes.fromhex("6861010000000068910833333433593333338A16")
+
+
+def candidates() -> dict[str, tuple[Callable[[], object], int]]:
+    """What to time, and how many frames it decodes."""
+    found: dict[str, tuple[Callable[[], object], int]] = {}
+    body = messages.READING_REPLY.pack(1_767_225_600, 0, 123_456, (1 << 48) - 1, 7_777_777)
+    plain = bytes((1, 0x81, 0, messages.READING)) + body
+    framed = plain + struct.pack("<I", crc32(plain))
+    table = construct.Struct(
+        "head" / construct.Bytes(4), "body" / description(messages.READING_REPLY), "crc" / construct.Int32ul
+    )
+
+    def by_construct() -> None:
+        for _ in range(COUNT):
+            assert table.parse(framed).crc == crc32(framed[:-4])
+
+    found["construct, no COBS"] = by_construct, COUNT
+    unpack = struct.Struct("<BBBBIHIHIHQI").unpack
+    many = [framed] * 20_000
+
+    def by_struct() -> None:
+        for each in many:
+            if crc32(each[:-4]) != unpack(each)[-1]:
+                raise AssertionError
+
+    found["struct + zlib.crc32, no COBS, no types"] = by_struct, len(many)
+    kind = np.dtype([("head", "V4"), ("body", dtype(messages.READING_REPLY)), ("crc", "<u4")])
+    joined = b"".join(many)
+
+    def by_numpy() -> None:
+        rows = np.frombuffer(joined, kind)
+        crcs = np.fromiter(
+            map(crc32, (joined[at : at + len(plain)] for at in range(0, len(joined), len(framed)))), "u4"
+        )
+        assert (crcs == rows["crc"]).all()
+
+    found["NumPy + zlib.crc32, no COBS, frames of one size"] = by_numpy, len(many)
+    for name, make in (("pymodbus", _pymodbus), ("pyMeterBus", _meterbus), ("dlt645", _dlt645)):
+        try:
+            found[name] = make(), COUNT
+        except ImportError:
+            print(f"{name} is not installed: pip install 'tonne[bench]'")
+    return found
+
+
+def _pymodbus() -> Callable[[], object]:
+    from pymodbus.framer import FramerRTU
+    from pymodbus.pdu import DecodePDU
+
+    framer = FramerRTU(DecodePDU(False))
+    data = bytes((1, 3, 24)) + bytes(range(24))
+    data += FramerRTU.compute_CRC(data).to_bytes(2, "big")
+
+    def run() -> None:
+        for _ in range(COUNT):
+            used, pdu = framer.handleFrame(data, 0, 0)
+            assert used == len(data) and pdu is not None
+
+    run()
+    return run
+
+
+def _meterbus() -> Callable[[], object]:
+    import meterbus
+
+    user = bytes.fromhex("0801727856341224232807000000000c1427048502042e00000000")
+    data = bytes((0x68, len(user), len(user), 0x68)) + user + bytes((sum(user) & 255, 0x16))
+
+    def run() -> None:
+        for _ in range(COUNT):
+            assert len(meterbus.load(data).records) == 2
+
+    run()
+    return run
+
+
+def _dlt645() -> Callable[[], object]:
+    from dlt645.protocol.protocol import DLT645Protocol
+
+    def run() -> None:
+        for _ in range(COUNT):
+            assert DLT645Protocol.deserialize(DLT645) is not None
+
+    run()
+    return run

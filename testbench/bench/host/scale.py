@@ -1,0 +1,98 @@
+"""Verification at scale: synthetic archives, linearity and memory, one and two workers on Dask, bytes a record in Parquet."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from hostlink import decoding, engines, extract, fleet, verify
+from hostlink.findings import Result, merged
+from testbench import demo
+from testbench.bench.host.measure import seconds
+from testbench.synthesize.fleet import CAPTURES, Order, synthesize
+
+METERS, DAYS = 30, 35
+RECORDS = METERS * DAYS * 96
+MEMORY = 512
+
+
+def rates(folder: Path) -> dict[str, float]:
+    """Records a second of one core: replay alone, with the chain, and from capture files to findings."""
+    source = [extract.load(path) for path in sorted((folder / CAPTURES).iterdir())[:10]]
+    shards = []
+    for each in source:
+        pieces = list(each.pieces())
+        shards.append(verify.Shard(pieces[0].meter, verify.join([(p.shape, p.rows) for p in pieces]), each.images))
+    count = sum(len(rows) for shard in shards for rows in shard.rows.values())
+    (job,) = fleet.plan([folder]).jobs
+    took = seconds(
+        {
+            "without": lambda: [verify.verify_shard(shard, chain=False) for shard in shards],
+            "chain": lambda: [verify.verify_shard(shard) for shard in shards],
+            "files": lambda: fleet.run(job),
+        }
+    )
+    return {"without": count / took["without"], "chain": count / took["chain"], "files": RECORDS / took["files"]}
+
+
+def archive(folder: Path) -> Path:
+    """A clean fleet of 30 meters, 100,800 records."""
+    synthesize(Order(METERS, DAYS, 1, {}), folder, lambda _: None)
+    return folder
+
+
+def linear(folder: Path, powers: list[int]) -> list[tuple[int, float, int]]:
+    """Records, CPU seconds and peak memory in bytes of verifying 10**power records: the same 30 meters again and again, each
+    time read, hashed and decoded from their files, in a process of its own."""
+    found = []
+    for power in powers:
+        times = -(-(10**power) // RECORDS)
+        code = f"from testbench.bench.host.scale import again; again({str(folder)!r}, {times})"
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        found.append(tuple(json.loads(done.stdout)))
+    return found
+
+
+def again(folder: str, times: int) -> None:
+    """Verify an archive so many times and print records, CPU seconds, peak memory."""
+    jobs = fleet.plan([Path(folder)], memory=MEMORY << 20).jobs
+    total = Result()
+    started = time.process_time()
+    for _ in range(times):
+        total.merge(merged(result for _, result in engines.results(jobs, "local", 1)))
+    took = time.process_time() - started
+    assert total.records == times * RECORDS and not total.findings
+    print(json.dumps([total.records, took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+
+
+def on_dask(folder: Path) -> tuple[float, float]:
+    """Wall seconds for the same work on a local Dask cluster of one worker and of two; starting the cluster not counted."""
+    return tuple(_dask_seconds(folder, workers) for workers in (1, 2))  # type: ignore[return-value]
+
+
+def _dask_seconds(folder: Path, workers: int) -> float:
+    jobs = fleet.plan([folder], memory=1).jobs
+    jobs = [fleet.Job(files=[file], images=job.images) for job in jobs for file in job.files] * 4
+    stream = engines.results(jobs, "dask", workers)
+    done = [next(stream)]
+    started = time.monotonic()
+    done += stream
+    took = time.monotonic() - started
+    assert sum(result.records for _, result in done) == 4 * RECORDS
+    return took
+
+
+def parquet(folder: Path) -> float:
+    """Bytes a record of the shards decoded from a demo's capture: the real series through the real meter."""
+    tonne = str(Path(sys.executable).with_name("tonne"))
+    subprocess.run([tonne, "demo", "--out", str(folder)], check=True, capture_output=True)
+    done = decoding.decode_file(folder / demo.CAPTURE, folder / "columns")
+    return sum(path.stat().st_size for path in folder.rglob("*.parquet")) / done.records
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
