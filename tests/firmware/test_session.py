@@ -112,6 +112,34 @@ def test_wrong_keys_shut_the_meter_ever_longer(meter: Meter, rig: UnixRig) -> No
         assert meter.trust().failures == 0
 
 
+def test_cutting_power_neither_forgets_failures_nor_shortens_the_wait(meter: Meter, rig: UnixRig) -> None:
+    wrong = Key(session.INSTALLER, b"?" * 32)
+    for _ in range(3):
+        with refused(codes.BAD_MAC):
+            open_session(meter, wrong)
+    rig.clock.advance(2000)
+    rig.clock.settle()
+    with refused(codes.BAD_MAC):
+        open_session(meter, wrong)
+    for passed in (0, 3000):
+        rig.clock.advance(passed)
+        rig.clock.settle()
+        rig.power.off()
+        rig.power.on()
+        assert (meter.trust().failures, meter.trust().locked) == (4, 4)
+        with refused(codes.LOCKED):
+            open_session(meter, INSTALLER)
+    rig.clock.advance(4000)
+    rig.clock.settle()
+    with Privileged(meter, INSTALLER):
+        pass
+    rig.power.off()
+    rig.power.on()
+    assert (meter.trust().failures, meter.trust().locked) == (0, 0)
+    with refused(codes.NO_SESSION):
+        meter.set_clock(START)
+
+
 def test_a_challenge_serves_once(meter: Meter) -> None:
     asked = messages.SESSION_OPEN_REQUEST.pack(1, bytes(16))
     assert meter.ask(messages.SESSION_OPEN, asked) != meter.ask(messages.SESSION_OPEN, asked)

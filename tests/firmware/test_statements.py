@@ -9,6 +9,10 @@ from typing import NamedTuple
 import hsslms
 import pytest
 
+from firmware.store.journal import Journal
+from firmware.store.layout import regions
+from firmware.store.nor import FileNor
+from firmware.trust.kept import Keys
 from hostlink import events, statements
 from hostlink.errors import DataError, ProofError
 from hostlink.meter import Meter, connect
@@ -33,6 +37,15 @@ def await_statement(meter: Meter, count: int, seconds: float = 20.0) -> list[byt
         assert time.monotonic() < limit, f"{len(found)} statements after {seconds} s"
         time.sleep(0.05)
     return found
+
+
+def await_public(meter: Meter, seconds: float = 20.0) -> bytes:
+    """The meter's public key, once it is made."""
+    limit = time.monotonic() + seconds
+    while not any(public := meter.trust().public):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    return public
 
 
 def a_day(rig: UnixRig, pulses: int) -> None:
@@ -166,6 +179,42 @@ def test_an_event_log_that_was_cut_or_made_anew_is_named(visit: Visit) -> None:
     assert statements.prove(visit.statements, (), {kinds.LEGAL: other}).wrong == [
         f"the legal log is not the one that statement {n} was signed over" for n in range(4)
     ]
+
+
+def use_up(rig: UnixRig, left: int) -> None:
+    """Leave so many signatures to the meter's key, in its flash, as years of statements would."""
+    nor = FileNor(str(rig.flash.path))
+    first, sectors = regions(nor)["keys"]
+    keys = Keys(Journal(nor, first, sectors, Keys.size()))
+    assert keys.provisioned
+    keys.leaf = 32**3 - left
+    assert keys.save()
+
+
+def test_a_key_that_is_used_up_signs_no_more_says_so_and_the_meter_goes_on() -> None:
+    with UnixRig(IMAGE, time=START) as rig:
+        with connect(rig.url, address=1) as meter:
+            meter.provision(*SECRETS.values())
+            public = await_public(meter)
+        rig.power.off()
+        use_up(rig, 1)
+        rig.power.on()
+        with connect(rig.url, address=1) as meter:
+            assert meter.trust().signatures_left == 1
+            a_day(rig, 10)
+            (last,) = await_statement(meter, 1)
+            assert statements.verify(last, public).leaf == 32**3 - 1
+            assert meter.trust().signatures_left == 0
+            for _ in range(3):
+                a_day(rig, 10)
+            limit = time.monotonic() + 20
+            while not (said := [e for e in events.read(meter, kinds.ORDINARY) if e.kind == kinds.EXHAUSTED]):
+                assert time.monotonic() < limit
+            assert [e.details for e in said] == ["signatures 32768"]
+            assert list(statements.read(meter)) == [last]
+            assert meter.trust().signatures_left == 0
+            assert meter.registers().registers[0].amount.whole == 160
+            assert sum(1 for _ in meter.records()) == 4 * 96
 
 
 LEAVES = """
