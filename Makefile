@@ -6,13 +6,17 @@ READY := $(VENV)/.ready
 STUBS := $(VENV)/micropython-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint prove bench-device million pico mps2 image attack bench-trust conformance defects torture clean
+.PHONY: demo test lint prove bench-device million pico mps2 image attack bench-trust conformance defects torture bench-store clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
 # Two at a time or more; a file's tests stay together, for they share a meter.
 test: lint
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Programs, wear, records held and power-up of a full store, the last on the emulated Pico, too.
+bench-store: $(READY) mps2
+	$(BIN)/python -m testbench.bench.store --pico
 
 # Power cut at every byte of every flash operation; see docs/store.md.
 torture: $(READY)

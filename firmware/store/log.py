@@ -249,22 +249,25 @@ class Log:
 
         A sector whose header is that of the one before and whose first number is the one to follow needs no closer look.
         """
+        read_into = self._nor.read_into
         header = self._header
         known = bytearray(HEADER)
         blank = b"\xff" * HEADER
         sequence = bytearray(slot.HEAD)
         expected = -1
-        count = 0
+        count = size = offset = 0
+        step = self._nor.sector_size
+        start = (self._at - 1) * step
         for sector in range(self._sectors):
-            self._nor.read_into((self._at + sector) * self._nor.sector_size, header)
+            start += step
+            read_into(start, header)
             if header == known:
-                self._sizes[sector] = self._sizes[sector - 1]
-                self._nor.read_into(self._place(sector, 0), sequence)
+                read_into(start + offset, sequence)
                 if struct.unpack_from("<I", sequence)[0] == expected:
+                    self._sizes[sector] = size
                     self._firsts[sector] = expected
                     expected += count
                     continue
-                self._sizes[sector] = 0
             expected = -1
             if header == blank:
                 continue
@@ -277,6 +280,8 @@ class Log:
                         known[:] = header
                     else:
                         self.faults.report(faults.DAMAGED, self._at + sector)
+                    size = head[0]
+                    offset = self._place(sector, 0) - start
                     count = self._count(sector)
                     expected = first + count
 

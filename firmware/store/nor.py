@@ -1,7 +1,7 @@
 """NOR flash as `size, sector_size, page_size, read_into(at, buffer), program(at, data), erase(sector)`, and two without a chip.
 
 Programming turns ones into zeros, page by page in ascending order; only erasing a whole sector turns them back into ones.
-Whoever programs a one over a zero has a bug, so these two refuse it where a chip would keep the zero.
+Whoever programs a one over a zero has a bug: the two without a chip refuse it.
 """
 
 SECTOR = 4096
@@ -31,16 +31,13 @@ class Nor:
         raise NotImplementedError
 
     def program(self, at, data):
-        """Turn the ones at `at` into `data`. Raises NorError where `data` has a one and flash a zero."""
-        size = len(data)
+        """Turn the ones at `at` into `data`, whose zeros are to be; where flash has a zero it stays."""
+        self._reach(at, len(data))
+        self._write(at, data)
+
+    def _reach(self, at, size):
         if at < 0 or at + size > self.size:
             raise NorError("program of %d bytes at %d, flash has %d" % (size, at, self.size))
-        old = bytearray(size)
-        self.read_into(at, old)
-        new = int.from_bytes(bytes(data), "little")
-        if int.from_bytes(old, "little") & new != new:
-            raise NorError("program at %d would turn a zero into a one" % at)
-        self._write(at, data)
 
     def erase(self, sector):
         """Turn every bit of sector number `sector` into a one."""
@@ -49,7 +46,21 @@ class Nor:
         self._write(sector * self.sector_size, self._blank)
 
 
-class RamNor(Nor):
+class CheckedNor(Nor):
+    """Refuses what would turn a zero into a one: a chip would keep the zero and say nothing."""
+
+    def program(self, at, data):
+        """As Nor. Raises NorError where `data` has a one and flash a zero."""
+        self._reach(at, len(data))
+        old = bytearray(len(data))
+        self.read_into(at, old)
+        new = int.from_bytes(bytes(data), "little")
+        if int.from_bytes(old, "little") & new != new:
+            raise NorError("program at %d would turn a zero into a one" % at)
+        self._write(at, data)
+
+
+class RamNor(CheckedNor):
     """Flash in memory; `data` holds its bytes. `buffer`, if given, is taken for `data` and not copied."""
 
     def __init__(self, size, sector_size=SECTOR, page_size=PAGE, buffer=None):
@@ -61,10 +72,10 @@ class RamNor(Nor):
         buffer[:] = self._view[at : at + len(buffer)]
 
     def _write(self, at, data):
-        self._view[at : at + len(data)] = data
+        self._view[at : at + len(data)][:] = data  # at once, MicroPython also moves all that is behind
 
 
-class FileNor(Nor):
+class FileNor(CheckedNor):
     """Flash in a file that is there; every operation is on its way to the file when it returns."""
 
     def __init__(self, path, sector_size=SECTOR, page_size=PAGE):
