@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 STUBS := $(VENV)/micropython-stubs
+ESP32_STUBS := $(VENV)/esp32-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint prove bench-device million pico mps2 image attack bench-trust conformance defects torture bench-store clean
@@ -22,10 +23,11 @@ bench-store: $(READY) mps2
 torture: $(READY)
 	$(BIN)/python -m tests.torture
 
-lint: $(READY) $(STUBS)
+lint: $(READY) $(STUBS) $(ESP32_STUBS)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file firmware/mypy.ini
+	$(BIN)/mypy --config-file firmware/esp32.ini
 
 # The arithmetic of the device, for all inputs (docs/arithmetic.md).
 prove: $(READY)
@@ -84,6 +86,10 @@ $(READY): pyproject.toml
 # In a folder of their own: they stand in for the standard library, which the host's checks must not see.
 $(STUBS): $(READY)
 	$(PIP) --target $@ --upgrade 'micropython-rp2-stubs>=1.25,<2'
+	touch $@
+
+$(ESP32_STUBS): $(READY)
+	$(PIP) --target $@ --upgrade 'micropython-esp32-stubs>=1.26,<2'
 	touch $@
 
 clean:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable
@@ -23,8 +24,9 @@ VERSIONS = ((1, 25),)
 FILE_BLOCKS = 94
 ALL_BLOCKS = 352
 _CHUNK = 1024
-_READ_S = 5.0
-"""Seconds that one read waits: a pseudo-terminal cannot say whether bytes wait."""
+_READ_S = 30.0
+"""Seconds that a board at its prompt may take for one step; an emulated one on a busy machine does."""
+_LISTEN_S = 2.0
 
 _HOLD = """
 import machine
@@ -121,12 +123,14 @@ class Board:
         self.close()
 
     def close(self) -> None:
-        """Give the port back."""
-        self._guard(self._transport.close)
+        """Give the port back, if it is still there."""
+        with contextlib.suppress(PortError):
+            self._guard(self._transport.close)
 
     def prompt(self, attempts: int = 3, seconds: float = 10.0) -> None:
         """Stop what runs and get the raw prompt. Raises BoardError."""
         transport = self._transport
+        self._guard(setattr, transport.serial, "timeout", _LISTEN_S)
         for _ in range(attempts):
             self._guard(transport.serial.write, b"\r\x03\x03")
             self._guard(transport.read_until, 1, b">>> ", timeout=2)
@@ -135,6 +139,7 @@ class Board:
             data = self._guard(transport.read_until, 1, end, timeout=seconds)
             if data.endswith(end):
                 transport.in_raw_repl = True
+                self._guard(setattr, transport.serial, "timeout", _READ_S)
                 return
         raise BoardError(
             f"expected MicroPython's prompt on {self.url}, got {data[-40:]!r}: no MicroPython, its REPL is closed"

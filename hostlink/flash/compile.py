@@ -14,7 +14,10 @@ from hostlink.errors import CompileError
 PACKAGES = ("firmware", "protocol")
 PICO = "armv6m"
 """mpy-cross's name of the Pico's processor, a Cortex-M0+."""
-_OTHER_BOARDS = tuple(f"firmware/boards/{name}" for name in ("esp32", "mps2", "pico_boot", "pico_image/", "unix"))
+_OTHER_BOARDS = (
+    *(f"firmware/boards/{name}" for name in ("esp32", "mps2", "pico_boot", "pico_image/", "slots", "unix")),
+    "firmware/drivers/pcnt",
+)
 
 
 def compile_packages(packages: Sequence[Path], arch: str) -> dict[str, bytes]:

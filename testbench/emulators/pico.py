@@ -150,6 +150,11 @@ class Pico:
         if remaining > 0:
             raise EmulatorError(f"{operation - remaining} flash writes within {limit} s, expected {operation}")
 
+    def watch_flash(self, call: Callable[[float], None] | None) -> None:
+        """Have `call(duration_ns)` happen at the beginning of each erase and program; None: no more."""
+        self._powered_chip()
+        self._nor.on_write = call
+
     def _run(self) -> None:
         simulator = self._simulator
         self._up = simulator.stopped = False

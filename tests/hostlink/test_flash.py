@@ -184,9 +184,6 @@ def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Pat
     assert unit.result == FAILED and "not the meter's: somebody.py; --erase" in unit.reason
     assert set(board.read_files()) == {"somebody.py"}
 
-    class Pulled(Exception):
-        pass
-
     def pull(step: str, done: int, total: int) -> None:
         if step == "copy" and done > 8000:
             pump.usb.unplug()
