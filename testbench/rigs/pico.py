@@ -112,7 +112,8 @@ class Pump:
         self.board = board
         self.lock = threading.RLock()
         self.link, self.usb = Terminal(), Terminal()
-        self.speed = 1.0
+        self.before: Callable[[float], None] | None = None
+        """Told of each step of time before the board takes it: what stimulates it steps first."""
         self._uart = uart
         self._outgoing = bytearray()
         self._error: Exception | None = None
@@ -147,7 +148,7 @@ class Pump:
     def _run(self) -> None:
         ours, its = time.monotonic(), self.board.now
         while not self._stopping:
-            passed = (time.monotonic() - ours) * self.speed
+            passed = time.monotonic() - ours
             with self.lock:
                 ahead = self.board.now - its - passed
                 if ahead < 0 and self.board.powered:
@@ -171,6 +172,8 @@ class Pump:
         incoming = self.usb.read()
         if incoming:
             board.usb.send(incoming)
+        if self.before:
+            self.before(seconds)
         board.run_for(seconds)
         if self._outgoing:
             self.link.write(bytes(self._outgoing))
