@@ -27,6 +27,8 @@ _CHUNK = 1024
 _READ_S = 30.0
 """Seconds that a board at its prompt may take for one step; an emulated one on a busy machine does."""
 _LISTEN_S = 2.0
+_NOTHING = b"\0\0\0\0"
+"""Never said at a prompt: what is read until it comes is read until all is quiet."""
 
 _HOLD = """
 import machine
@@ -129,17 +131,23 @@ class Board:
 
     def prompt(self, attempts: int = 3, seconds: float = 10.0) -> None:
         """Stop what runs and get the raw prompt. Raises BoardError."""
-        transport = self._transport
-        self._guard(setattr, transport.serial, "timeout", _LISTEN_S)
+        serial_, read_until = self._transport.serial, self._transport.read_until
+        end = b"raw REPL; CTRL-B to exit\r\n"
+        data = b""
+        self._guard(setattr, serial_, "timeout", _LISTEN_S)
         for _ in range(attempts):
-            self._guard(transport.serial.write, b"\r\x03\x03")
-            self._guard(transport.read_until, 1, b">>> ", timeout=2)
-            self._guard(transport.serial.write, b"\r\x01")
-            end = b"raw REPL; CTRL-B to exit\r\n"
-            data = self._guard(transport.read_until, 1, end, timeout=seconds)
+            self._guard(serial_.write, b"\r\x03\x03")
+            self._guard(read_until, 1, _NOTHING, timeout=_LISTEN_S)
+            self._guard(serial_.write, b"\r\x01")
+            data = self._guard(read_until, 1, end, timeout=seconds)
             if data.endswith(end):
-                transport.in_raw_repl = True
-                self._guard(setattr, transport.serial, "timeout", _READ_S)
+                # What was cut off before may still answer: once all is quiet, the prompt is asked for again and comes once.
+                self._guard(read_until, 1, _NOTHING, timeout=_LISTEN_S)
+                self._guard(serial_.write, b"\r\x01")
+                data = self._guard(read_until, 1, end, timeout=seconds)
+            if data.endswith(end):
+                self._transport.in_raw_repl = True
+                self._guard(setattr, serial_, "timeout", _READ_S)
                 return
         raise BoardError(
             f"expected MicroPython's prompt on {self.url}, got {data[-40:]!r}: no MicroPython, its REPL is closed"
