@@ -26,6 +26,8 @@ ALL_BLOCKS = 352
 _CHUNK = 1024
 _READ_S = 30.0
 """Seconds that a board at its prompt may take for one step; an emulated one on a busy machine does."""
+_RUN_S = 300.0
+"""Seconds that code on the board may take before it prints."""
 _LISTEN_S = 2.0
 _NOTHING = b"\0\0\0\0"
 """Never said at a prompt: what is read until it comes is read until all is quiet."""
@@ -154,7 +156,7 @@ class Board:
             " (an image of `make image`), or the port is another device's"
         )
 
-    def run(self, code: str, seconds: float = 60.0) -> str:
+    def run(self, code: str, seconds: float = _RUN_S) -> str:
         """What `code` prints. Raises BoardError with the last line of its traceback."""
         printed, raised = self._guard(self._transport.exec_raw, code, timeout=seconds)
         if raised:
@@ -183,7 +185,7 @@ class Board:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of every file by path."""
-        return json.loads(self.run(_DIGESTS, 120.0))
+        return json.loads(self.run(_DIGESTS))
 
     def write(self, path: str, data: bytes, progress: Callable[[int], None] = lambda done: None) -> None:
         """Put a file in place, its folders too: beside it first, then over it. Raises BoardError, also where it is full."""

@@ -189,7 +189,8 @@ def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Pat
             pump.usb.unplug()
 
     unit = flash(pump.usb.url, plan(application=application, erase=True, clock=lambda: board.now), ledger, pull)
-    assert unit.result == FAILED and unit.step == "copy" and "went away" in unit.reason
+    assert (unit.result, unit.step) == (FAILED, "copy"), unit.reason
+    assert "went away" in unit.reason
     pump.close()
     there = {path for path in get_files(board) if path.startswith(("firmware", "protocol"))}
     assert 3 < len(there) < len(application) and "main.py" not in get_files(board)
