@@ -43,6 +43,7 @@ class Keeper:
         self.trusted = True
         self.differs = None
         self._tables = {}
+        self._jumps = {}
         self._failed = []
         first, sectors = store.regions["blobs"]
         self.blobs = Blobs(store.nor, first, sectors, store.faults, self._needed)
@@ -96,6 +97,7 @@ class Keeper:
     def step(self):
         """A little of what can wait: faults told, a sector erased ahead. True if it took a moment; else one slot was checked."""
         self.tell_faults()
+        self.tell_jumps()
         if self.store.prepare():
             return True
         ring = self.meter.records.ring
@@ -117,6 +119,14 @@ class Keeper:
             code, sector = waiting.pop(0)
             self.meter.status |= flags.STORAGE_FAULT
             self.store.events.log(events.STORAGE_FAULT, 0, 0, sector, code)
+
+    def tell_jumps(self):
+        """Make events of external counters that were reset or jumped: a driver that follows one counts them in `jumps`."""
+        for n, driver in enumerate(self.meter.drivers):
+            jumps = getattr(driver, "jumps", 0)
+            if jumps != self._jumps.get(n, 0):
+                self.store.events.log(events.COUNTER_JUMP, 0, self._jumps.get(n, 0), jumps, n)
+                self._jumps[n] = jumps
 
     # Profiles and tables
 

@@ -44,7 +44,7 @@ class Meter:
         self.uncommitted = 0
         self.committed = 0
         self.next = None
-        self._drivers = drivers[: len(image.channels)]
+        self.drivers = drivers[: len(image.channels)]
         self._inputs = inputs
         self._run(image, ring or RamRing(self._record_size(image), RECORDS_HELD), records.CHAIN_START)
         self._begin()
@@ -59,7 +59,7 @@ class Meter:
         counts = integrator.counts
         at = 0
         low = high = 0
-        for driver in self._drivers:
+        for driver in self.drivers:
             self.status |= driver.take(counts, at)
             low += counts[at]
             high |= counts[at + 1]

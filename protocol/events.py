@@ -34,7 +34,6 @@ SEAL_CLOSED = 10
 AUTHENTICATION_FAILED = 11
 KEY_CHANGED = 12
 TAMPER = 13
-COUNTER_RESET = 14
 COUNTER_JUMP = 15
 STORAGE_FAULT = 16
 WATCHDOG = 17
@@ -65,8 +64,7 @@ KINDS = {
     AUTHENTICATION_FAILED: ("authentication failed", ORDINARY, "role", NUMBER, "failures before", NUMBER, "failures"),
     KEY_CHANGED: ("key changed", LEGAL, "role", NOTHING, "", NOTHING, ""),
     TAMPER: ("tamper", ORDINARY, "input", NUMBER, "before", NUMBER, "now"),
-    COUNTER_RESET: ("counter reset", ORDINARY, "channel", NUMBER, "before", NUMBER, "now"),
-    COUNTER_JUMP: ("counter jump", ORDINARY, "channel", NUMBER, "before", NUMBER, "now"),
+    COUNTER_JUMP: ("counter reset or jump", ORDINARY, "channel", NUMBER, "times before", NUMBER, "times since power-up"),
     STORAGE_FAULT: ("storage fault", ORDINARY, "fault", NOTHING, "", NUMBER, "sector"),
     WATCHDOG: ("watchdog", ORDINARY, "", NOTHING, "", NOTHING, ""),
     UPDATE_ACCEPTED: ("update accepted", LEGAL, "", TAG, "running", TAG, "new"),

@@ -6,6 +6,7 @@ The bench writes 8-byte commands to standard input: `op u8, index u8, zero u16, 
     A  advance the clock by `value` ms      P  `value` pulses on channel `index`      S  answer `value` on standard output
     C  input `index` of a condition measures `value` from now on, 0xFFFFFFFF: it is missing
     T  the tamper input is `value` from now on: 1 opened, 0 closed      B  power is about to go
+    J  the counter behind channel `index` was reset or jumped
 Counts belong to the moment at which they arrive. Power off is the end of the process. Standard input and the link, an
 inherited file descriptor, do not block: MicroPython's `read(n)` otherwise waits for n bytes.
 """
@@ -18,7 +19,7 @@ import sys
 
 COMMAND = "<BBHI"
 COMMAND_SIZE = 8
-ADVANCE, PULSES, SYNC, CONDITION, TAMPER, BROWN_OUT = b"APSCTB"
+ADVANCE, PULSES, SYNC, CONDITION, TAMPER, BROWN_OUT, JUMP = b"APSCTBJ"
 INPUTS = 8
 MISSING = 0xFFFFFFFF
 READ_SIZE = 4096
@@ -33,15 +34,19 @@ class BenchPulses:
 
     def __init__(self):
         self.waiting = 0
+        self.jumps = 0
+        self.flags = 0
 
     def take(self, counts, at):
-        """Put the pulses since the last call into the two limbs at `counts[at]`; returns 0."""
+        """Put the pulses since the last call into the two limbs at `counts[at]`; returns the status flags to raise."""
         count = self.waiting
         if count:
             self.waiting = 0
             counts[at] = count & 0xFFFF
             counts[at + 1] = count >> 16
-        return 0
+        flags = self.flags
+        self.flags = 0
+        return flags
 
 
 class BenchInput:
@@ -91,6 +96,10 @@ class Bench:
                 self._sink.write(struct.pack("<I", value))
             elif op == TAMPER:
                 device.tamper(index, value)
+            elif op == JUMP:
+                self.inputs[index].jumps += 1
+                self.inputs[index].flags = value
+                meter.sample()
             elif op == BROWN_OUT:
                 device.brown_out()
         return True

@@ -14,6 +14,7 @@ import tty
 from pathlib import Path
 
 from hostlink.errors import TonneError
+from protocol import status as flags
 from testbench.micropython import device_root, interpreter
 
 COMMAND = struct.Struct("<BBHI")
@@ -174,6 +175,10 @@ class UnixRig:
     def tamper(self, number: int, opened: bool) -> None:
         """Tamper input `number` is open or closed from this moment on."""
         self._send(b"T"[0], number, int(opened))
+
+    def jump(self, channel: int) -> None:
+        """The external counter behind `channel` is reset or jumps: what it counted meanwhile is not known."""
+        self._send(b"J"[0], channel, flags.COUNTER_JUMP)
 
     def brown_out(self) -> None:
         """The meter's supply signals that it is about to fail."""

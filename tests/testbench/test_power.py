@@ -7,7 +7,7 @@ import random
 import pytest
 from typer.testing import CliRunner
 
-from hostlink import replay
+from hostlink import events, replay
 from hostlink.cli import app
 from hostlink.meter import Meter, connect
 from hostlink.profile.image import Channel, Condition, ProfileImage, Register, Term
@@ -278,3 +278,34 @@ def test_a_profile_on_its_way_goes_on_after_a_cut_and_takes_over_over_the_next()
         assert record.status & flags.PROFILE_CHANGED
         assert record.status & flags.POWER_CUT
         assert indices(meter) == (9, 0)
+
+
+def test_a_counter_that_jumps_is_flagged_and_logged_and_nothing_is_guessed() -> None:
+    image = profile()
+    with UnixRig(image.data, time=START) as rig, connect(rig.url, address=1) as meter:
+        rig.stimulus.pulses(1, 4)
+        rig.clock.settle()
+        rig.jump(1)
+        rig.clock.settle()
+        assert meter.reading().status & flags.COUNTER_JUMP
+        assert indices(meter) == (0, 4)
+        *_, event = events.read(meter, 0)
+        assert (event.name, event.subject, int.from_bytes(event.new, "little")) == ("counter reset or jump", 1, 1)
+
+
+def test_a_clock_that_comes_back_earlier_ends_the_interval_and_says_so() -> None:
+    image = profile()
+    with UnixRig(image.data, time=START + 5000) as rig, connect(rig.url, address=1) as meter:
+        rig.stimulus.pulses(0, 6)
+        rig.clock.advance(100_000)
+        rig.clock.settle()
+        rig.power.off()
+        rig._start = START
+        rig.power.on()
+        assert meter.reading().status & flags.CLOCK_CHANGED
+        assert indices(meter) == (6, 0)
+        (record,) = meter.records()
+        assert record.status & flags.POWER_CUT
+        assert record.status & flags.CLOCK_CHANGED
+        assert record.increments == (6, 0)
+        assert replay.check_record(image, None, record) == []
