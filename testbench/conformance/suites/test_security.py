@@ -155,9 +155,8 @@ def test_forgery(bench: Bench) -> None:
     """Every bit of MAC and counter, and of the body, flipped in turn."""
     body = messages.CLOCK_SET_REQUEST.pack(START + 9999)
     wrong = []
-    with provisioned(bench) as (device, keys), Privileged(device.meter, keys[roles.LABORATORY]):
-        opened = device.meter.session
-        assert opened is not None
+    with provisioned(bench) as (device, keys):
+        opened = session.open_session(device.meter, keys[roles.LABORATORY])
         header = bytes((device.meter.address, frame.CONTROL_MAC | frame.VERSION, 9, messages.CLOCK_SET))
         good = opened.protect(header, body)
         for bit in range(8 * len(good)):
