@@ -22,6 +22,8 @@ from zlib import crc32
 
 from hostlink.errors import DataError, UsageError
 from hostlink.transport import Tap
+from protocol import messages
+from protocol.deframer import Deframer
 from protocol.layout import Layout
 
 MAGIC = b"TnC\xf5"
@@ -126,8 +128,11 @@ class Writer:
             raise self._unwritable(OSError(f"only {written} of {len(entry)} bytes fitted"))
 
     def tap(self, direction: str, data: bytes) -> None:
-        """Take what passed a transport: `hostlink.transport.Tap`."""
-        self.write(DIRECTIONS[direction], data)
+        """Take what passed a transport: `hostlink.transport.Tap`. A frame that carries keys in the clear is only noted."""
+        if direction == "tx" and _has_keys(data):
+            self.write(NOTE, f"{len(data)} bytes sent, withheld: they provision keys".encode())
+        else:
+            self.write(DIRECTIONS[direction], data)
 
     def close(self) -> None:
         """End the session's capture."""
@@ -143,6 +148,10 @@ def pack(kind: int, data: bytes, monotonic: int, utc: int) -> bytes:
     """One entry as bytes; times in ns."""
     body = ENTRY.pack(MAGIC, VERSION, kind, 0, len(data), monotonic, utc) + data
     return body + CRC.pack(crc32(body))
+
+
+def _has_keys(sent: bytes) -> bool:
+    return any(view[3] == messages.KEYS_PROVISION for view in Deframer().feed(sent))
 
 
 @contextmanager

@@ -93,13 +93,14 @@ def _readers() -> dict[int, Callable[[bytes], Message]]:
     reply_bits = frame.CONTROL_REPLY | frame.VERSION
     for code, (name, request, reply, entry) in messages.CATALOGUE.items():
         word = name.replace(" ", "_")
-        found[frame.VERSION << 8 | code] = _reader(request, word)
+        if code != messages.PARAMETER_SET:
+            found[frame.VERSION << 8 | code] = _reader(request, word)
         found[(reply_bits | frame.CONTROL_REFUSED) << 8 | code] = _reader(messages.REFUSAL, "refusal")
         if entry is None and code not in LISTS:
             found[reply_bits << 8 | code] = _reader(reply, word)
     return found
 
 
-LISTS = (messages.RECORDS, messages.BLOB_READ)
-"""Messages whose replies end with what their layout does not tell."""
+LISTS = (messages.RECORDS, messages.BLOB_READ, messages.STATEMENTS, messages.PARAMETER_GET, messages.PARAMETER_SET)
+"""Messages whose replies end with what their layout does not tell; the request of PARAMETER_SET does too."""
 _READERS = _readers()

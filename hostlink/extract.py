@@ -25,6 +25,7 @@ SHAPE = "shape"
 FILE_REASONS = ("cut", "no entry", "entry crc", "entry too large")
 KEPT_WINDOWS = 64 << 20
 """Bytes up to which a stream's frames are kept while who sent them is found out; a longer one is read twice."""
+_LOOKED_AT = (messages.IDENTIFY, messages.BLOB_READ, messages.STATEMENTS)
 _REPLY = frame.CONTROL_REPLY | frame.VERSION
 
 
@@ -54,12 +55,14 @@ class Extract:
         self.meter = meter
         self.refused: list[Refused] = []
         self.images: dict[bytes, bytes] = {}
+        self.statements: list[bytes] = []
         self.frames = 0
         self._capture = found
         self._stream = found.stream(capture.RX)
         self._sessions = _sessions(found)
         self._identities: dict[tuple[int, int], tuple[list[int], list[str]]] = defaultdict(lambda: ([], []))
         self._blobs: dict[int, bytearray] = {}
+        self._parts: dict[tuple[int, int], bytearray] = {}
         self._windows: list[bulk.Frames] = []
         self._refuse_entries()
         keep = len(self._stream.data) <= KEPT_WINDOWS
@@ -119,15 +122,15 @@ class Extract:
             at = self._stream.file_offset(offset)
             self.refused.append(Refused(at, size, SHAPE, bytes(data[offset : offset + size])))
         control, code = window.byte(1), window.byte(3)
-        for number in np.flatnonzero(
-            (control == _REPLY) & ((code == messages.IDENTIFY) | (code == messages.BLOB_READ))
-        ):
+        for number in np.flatnonzero((control == _REPLY) & np.isin(code, _LOOKED_AT)):
             at, size = int(window.at[number]), int(window.size[number])
             body = window.plain[at + frame.HEADER_SIZE : at + size].tobytes()
             if code[number] == messages.IDENTIFY and len(body) == messages.IDENTITY.size:
                 self._identify(int(window.plain[at]), int(window.offset[number]), body)
             elif code[number] == messages.BLOB_READ and len(body) > messages.BLOB_READ_REPLY.size:
                 self._take_blob(int(window.plain[at]), body)
+            elif code[number] == messages.STATEMENTS and len(body) > messages.STATEMENTS_REPLY.size:
+                self._take_statement(int(window.plain[at]), body)
 
     def _identify(self, address: int, offset: int, body: bytes) -> None:
         serial = values(messages.IDENTITY, body)["serial"].rstrip(b"\0").decode(errors="replace")
@@ -144,6 +147,16 @@ class Extract:
             blob += body[messages.BLOB_READ_REPLY.size :]
         if len(blob) == size:
             add_image(self.images, bytes(blob))
+
+    def _take_statement(self, address: int, body: bytes) -> None:
+        sequence, _, _, size, offset = messages.STATEMENTS_REPLY.unpack_from(body)
+        parts = self._parts.setdefault((address, sequence), bytearray())
+        if offset == 0:
+            parts.clear()
+        if offset == len(parts):
+            parts += body[messages.STATEMENTS_REPLY.size :]
+        if len(parts) == size and bytes(parts) not in self.statements:
+            self.statements.append(bytes(parts))
 
     def _refuse_entries(self) -> None:
         self.refused += [Refused(at, size, reason, b"") for at, size, reason in self._capture.refused]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from hostlink import archive, extract, shards, verify
+from hostlink import archive, extract, shards, statements, verify
 from hostlink.capture import load as load_capture
 from hostlink.decoding import DONE, PROFILES, inputs
 from hostlink.errors import DataError, TonneError, UsageError
@@ -113,10 +113,16 @@ def collect(job: Job, result: Result) -> Iterator[verify.Shard]:
         if file.entry.kind == archive.STATEMENT and file.path.is_file():
             name = extract.file_name(file.entry.meter)
             serials[name] = file.entry.meter
-            said.setdefault(name, []).append((file.entry.path, file.path.read_bytes()))
+            _say(said, name, file.entry.path, file.path.read_bytes())
+        signed: list[bytes] = []
         try:
-            for piece in _read(file, images, result):
+            for piece in _read(file, images, signed, result):
                 pieces.setdefault(piece.meter, []).append(piece)
+            for data in signed:
+                serial = statements.parse(data).serial
+                name = extract.file_name(serial)
+                serials[name] = serial
+                _say(said, name, file.entry.path, data)
         except TonneError as error:
             if not _is_known_wrong(result, file):
                 result.findings.append(Finding("file", file.entry.path, 0, 0, f"{file.entry.path}: {error}"))
@@ -135,6 +141,13 @@ def collect(job: Job, result: Result) -> Iterator[verify.Shard]:
         result.findings += vouched.findings + tail(meter, 0, vouched.signed_below)
 
 
+def _say(said: dict[str, list[tuple[str, bytes]]], meter: str, path: str, statement: bytes) -> None:
+    """A statement counts once, whether it is a file of its own, in a capture, or both."""
+    held = said.setdefault(meter, [])
+    if all(statement != known for _, known in held):
+        held.append((path, statement))
+
+
 def _keys_within(groups: Mapping[str, list[File]], result: Result) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for file in (file for files in groups.values() for file in files if file.entry.kind == archive.KEY):
@@ -142,7 +155,9 @@ def _keys_within(groups: Mapping[str, list[File]], result: Result) -> dict[str, 
             found.update(keys_of(file.path))
         except UsageError as error:
             result.findings.append(Finding("file", file.entry.path, 0, 0, str(error)))
-        text = "the public key came with the archive: whoever made the one could make the other; name yours with --public"
+        text = (
+            "the public key came with the archive: whoever made the one could make the other; name yours with --public"
+        )
         result.findings.append(Finding("statement", file.entry.path, 0, 0, text, NOTICE))
     return found
 
@@ -173,7 +188,7 @@ def _files(path: Path, images: dict[bytes, bytes], result: Result) -> Iterator[t
                 yield f"meter {_peek(each)}", File(each.parent, archive.Entry(each.name, archive.CAPTURE))
 
 
-def _read(file: File, images: dict[bytes, bytes], result: Result) -> Iterator[extract.Piece]:
+def _read(file: File, images: dict[bytes, bytes], signed: list[bytes], result: Result) -> Iterator[extract.Piece]:
     if file.entry.kind != archive.CAPTURE:
         return
     if file.path.suffix == ".parquet":
@@ -181,6 +196,7 @@ def _read(file: File, images: dict[bytes, bytes], result: Result) -> Iterator[ex
         return
     source = extract.Extract(load_capture(file.path))
     images.update(source.images)
+    signed += source.statements
     result.frames += source.frames
     result.refused.update(refused.reason for refused in source.refused)
     expected = file.entry.meter

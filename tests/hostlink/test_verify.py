@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostlink import capture, extract
+from hostlink import capture, extract, fleet, statements
 from hostlink.findings import FAULT, Result, merged
 from hostlink.meter import Meter, connect
 from hostlink.profile.image import Channel, Condition, ProfileImage, Register, Table, Term
@@ -24,6 +25,7 @@ from protocol import registers as r
 from protocol.image import Image
 from testbench.rigs.unix import UnixRig
 from testbench.synthesize.meter import INTERVAL, SHAPE, SIZE, link, make, profile, step_clock
+from testbench.synthesize.meter import Meter as SynMeter
 
 START = 1_767_225_600
 TAG = profile().fingerprint[: records.TAG_SIZE]
@@ -290,3 +292,48 @@ def test_replay_needs_no_chain(days: int) -> None:
     rows = clean(days)
     result = verify_shard(shard(rows), chain=False)
     assert result.chained == 0 and result.replayed == len(rows) == days * 86400 // INTERVAL
+
+
+def test_signed_statements_of_a_real_meter_anchor_the_chain(tmp_path: Path) -> None:
+    """Provisioned, a day, a signed statement, captured: proved with the public key alone; no key is in the capture."""
+    path = tmp_path / "signed.tonne"
+    secrets = [bytes([n]) * 32 for n in (1, 2, 3)]
+    with UnixRig(bytes(profile().data), time=START) as rig, connect(rig.url, address=1, capture=path) as meter:
+        meter.identify()
+        meter.profile()
+        meter.provision(*secrets)
+        for day in range(2):
+            for _ in range(4):
+                rig.pulses(0, 10)
+                rig.clock.advance(21_600_000)
+            rig.settle()
+            limit = time.monotonic() + 60
+            while len(list(statements.read(meter))) <= day and time.monotonic() < limit:
+                time.sleep(0.1)
+        public = meter.trust().public
+        list(meter.records(0))
+    assert not any(secret in path.read_bytes() or _whitened(secret) in path.read_bytes() for secret in secrets)
+    result = verified(path, {"TONNE-0001": public})
+    assert not result.faults and result.statements == 2 and result.anchored == 2, result.findings
+    assert result.chained == result.records
+    assert [f.kind for f in verified(path, {}).notices if f.kind == "statement"] == ["statement"]
+    wrong = bytearray(public)
+    wrong[-1] ^= 1
+    assert {f.kind for f in verified(path, {"TONNE-0001": bytes(wrong)}).faults} == {"statement"}
+    source = extract.load(path)
+    (piece,) = [p for p in source.pieces() if len(p.rows) > 1][-1:]
+    rows = piece.rows.copy()
+    rows["status"][5] ^= 0x0200
+    link(SynMeter("x", rows, [], 0))
+    heads = {s.next - 1: s.record_head for s in (statements.verify(data, public) for data in source.statements)}
+    assert verify_shard(Shard("m", {SHAPE: rows}, source.images)).faults == []
+    assert "signed statement" in verify_shard(Shard("m", {SHAPE: rows}, source.images, heads=heads)).faults[0].text
+
+
+def _whitened(data: bytes) -> bytes:
+    return bytes(byte ^ 0xA5 for byte in data)
+
+
+def verified(path: Path, publics: dict[str, bytes]) -> Result:
+    planned = fleet.plan([path], publics=publics)
+    return merged([planned.result, *(fleet.run(job) for job in planned.jobs)])
