@@ -11,6 +11,7 @@ from typing import NamedTuple
 from hostlink.errors import ProofError, Refused, UsageError
 from hostlink.session import Session
 from protocol import frame, messages
+from protocol import session as roles
 from protocol import status as codes
 from protocol.deframer import Deframer
 
@@ -109,5 +110,15 @@ class Link:
         if len(body) != messages.REFUSAL.size:
             return Refused(f"the meter refused {name!r} without a reason it should give", 0, 0)
         code, detail = messages.REFUSAL.unpack_from(body)
-        reason = codes.REFUSALS.get(code, f"code {code}")
-        return Refused(f"the meter refused {name!r}: {reason} ({detail})", code, detail)
+        return Refused(f"the meter refused {name!r}: {_reason(code, detail)}", code, detail)
+
+
+def _reason(code: int, detail: int) -> str:
+    role = roles.ROLES.get(detail, f"role {detail}")
+    if code == codes.NO_SESSION:
+        return f"it takes the key of the {role}; name a key file (--keys)"
+    if code == codes.LOCKED:
+        return f"after failed proofs it listens to none for another {detail} s"
+    if code == codes.SEALED:
+        return "it is sealed; that takes the key of the laboratory or the manufacturer"
+    return f"{codes.REFUSALS.get(code, f'code {code}')} ({detail})"

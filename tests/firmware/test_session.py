@@ -58,7 +58,7 @@ def test_a_factory_new_meter_takes_changes_and_keys_once(factory_new: Meter) -> 
     assert factory_new.provision(*SECRETS.values()).provisioned
     with refused(codes.NOT_ALLOWED):
         factory_new.provision(*SECRETS.values())
-    with refused(codes.NO_SESSION):
+    with pytest.raises(Refused, match="it takes the key of the installer; name a key file"):
         factory_new.set_clock(START + 5)
 
 
