@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from hostlink.cli.secret import PassphraseFile, open_keys
 from hostlink.errors import DataError, FlashError, UsageError
 from hostlink.flash import station
 from hostlink.flash.compile import pico_application, source_root
@@ -19,7 +20,7 @@ from hostlink.flash.ledger import Ledger, Unit, label
 from hostlink.flash.unit import Plan, Reference
 from protocol.image import Image, ImageError
 
-STEPS = ("prompt", "files", "copy", "verify", "start", "identity", "clock", "reference", "test")
+STEPS = ("prompt", "files", "copy", "verify", "start", "identity", "keys", "clock", "reference", "test")
 
 
 def flash(
@@ -36,6 +37,10 @@ def flash(
             help="command that feeds each channel and prints how many quanta, as [10, 0]; gets serial and port"
         ),
     ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="the manufacturer's key file: each unit gets keys of its own (`tonne keys new`)")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
     erase: Annotated[bool, typer.Option("--erase", help="clear a board that holds other files")] = False,
 ) -> None:
     """Flash, provision and test every Pico on USB (or each --port). Run it again to go on where it broke off."""
@@ -47,6 +52,7 @@ def flash(
         serials,
         erase,
         _command(reference) if reference else None,
+        open_keys(keys, passphrase_file) if keys else None,
     )
     urls = station.ports(port or [], serials)
     ledger = Ledger(records)

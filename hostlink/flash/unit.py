@@ -12,6 +12,7 @@ from hostlink.errors import BoardError, FlashError, LinkError, PortError, TonneE
 from hostlink.flash.board import Board, Found, digest
 from hostlink.flash.compile import software_digest
 from hostlink.flash.ledger import FAILED, PASSED, Ledger, Unit
+from hostlink.keys import ROLES, KeyFile, enter
 from hostlink.meter import Meter, connect
 from hostlink.tables import values
 from protocol import messages, selftest
@@ -33,7 +34,8 @@ Reference = Callable[[Unit], list[int]]
 class Plan:
     """What a board shall become. `config` is board.json without the serial number, `pattern` as for `Ledger.begin`.
 
-    erase: clear a filesystem that holds foreign files. reference: for calibration and the pulse test. clock: of time-outs.
+    erase: clear a filesystem that holds foreign files. reference: for the test of what is counted. keys: the manufacturer's, of
+    which each unit's are made; without them a unit stays factory-new. clock: of time-outs.
     """
 
     application: Mapping[str, bytes]
@@ -43,6 +45,7 @@ class Plan:
     pattern: str
     erase: bool = False
     reference: Reference | None = None
+    keys: KeyFile | None = None
     clock: Callable[[], float] = time.monotonic
     software: bytes = field(init=False)
 
@@ -93,8 +96,10 @@ def _flash(board: Board, found: Found, unit: Unit, plan: Plan, step: Progress) -
     with _meter(unit.port, address, plan.clock) as meter:
         step("identity", 0, 1)
         _identify(meter, unit, plan)
+        step("keys", 0, 1)
+        _give_keys(meter, unit, plan.keys)
         step("clock", 0, 1)
-        _set_clock(meter, unit)
+        _set_clock(meter, unit, plan.keys)
         step("reference", 0, 1)
         _count(meter, unit, plan)
         step("test", 0, 1)
@@ -183,8 +188,27 @@ def _identify(meter: Meter, unit: Unit, plan: Plan) -> None:
             raise FlashError(f"expected {what} {expected}, the meter says {got}")
 
 
-def _set_clock(meter: Meter, unit: Unit) -> None:
-    meter.set_clock()
+def _give_keys(meter: Meter, unit: Unit, keys: KeyFile | None) -> None:
+    """Give a factory-new meter its keys; one that has some must prove that they are these."""
+    provisioned = bool(meter.trust().provisioned)
+    unit.detail["keys"] = provisioned or keys is not None
+    if keys is None:
+        return
+    if not provisioned:
+        installer, laboratory, manufacturer = (keys.key(role, unit.serial).secret for role in ROLES)
+        meter.provision(installer, laboratory, manufacturer, keys.update_public)
+    with enter(meter, keys):
+        pass
+
+
+def _set_clock(meter: Meter, unit: Unit, keys: KeyFile | None) -> None:
+    if unit.detail["keys"]:
+        if keys is None:
+            raise FlashError("the meter has keys already, and its clock takes one of them: give them with --keys")
+        with enter(meter, keys):
+            meter.set_clock()
+    else:
+        meter.set_clock()
     off = meter.clock().utc.timestamp() - time.time()
     unit.detail["clock_off_s"] = round(off, 3)
     if abs(off) > CLOCK_LIMIT_S:

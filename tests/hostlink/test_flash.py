@@ -13,17 +13,20 @@ import pytest
 from typer.testing import CliRunner
 
 from hostlink.cli import app
-from hostlink.errors import BoardError, CompileError, PortError, UsageError
+from hostlink.errors import BoardError, CompileError, FlashError, PortError, ProofError, Refused, UsageError
 from hostlink.flash import station
 from hostlink.flash.board import Board
 from hostlink.flash.compile import compile_packages, pico_application, software_digest
 from hostlink.flash.ledger import FAILED, PASSED, RUNNING, Ledger, Unit, label
-from hostlink.flash.unit import Plan, flash
+from hostlink.flash.unit import Plan, _give_keys, _set_clock, flash
+from hostlink.keys import KeyFile
+from hostlink.meter import connect
 from testbench import series as measured
 from testbench.demo import gas_profile
 from testbench.emulators.mps2 import Mps2
 from testbench.emulators.pico import Pico
 from testbench.rigs.pico import Pump, board_config, boot_file, get_files, put_files
+from testbench.rigs.unix import UnixRig
 
 PROFILE, _ = gas_profile(measured.CUBIC_FOOT)
 CONFIG = {key: value for key, value in board_config().items() if key != "serial"}
@@ -160,6 +163,27 @@ def test_code_that_does_not_compile_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def f(:\n")
     with pytest.raises(CompileError, match=r"mpy-cross cannot compile .*broken.py for armv6m"):
         compile_packages([tmp_path / "broken.py"], "armv6m")
+
+
+def test_keys_and_clock_of_a_unit_first_and_again(tmp_path: Path) -> None:
+    """The steps behind the restart, on the unix rig."""
+    passphrase = "correct horse"
+    keys = KeyFile.new(tmp_path / "maker.keys", passphrase)
+    unit = Unit("aa", "TONNE-0001", "p")
+    with UnixRig(PROFILE) as rig, connect(rig.url, address=1) as meter:
+        _give_keys(meter, unit, None)
+        _set_clock(meter, unit, None)
+        assert unit.detail["keys"] is False
+        _give_keys(meter, unit, keys)
+        _set_clock(meter, unit, keys)
+        assert meter.trust().provisioned and abs(unit.detail["clock_off_s"]) <= 2
+        _give_keys(meter, unit, keys)
+        others = KeyFile.new(tmp_path / "other.keys", passphrase)
+        with pytest.raises((Refused, ProofError)):
+            _give_keys(meter, unit, others)
+        _give_keys(meter, unit, None)
+        with pytest.raises(FlashError, match="give them with --keys"):
+            _set_clock(meter, unit, None)
 
 
 # End to end
