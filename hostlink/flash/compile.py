@@ -15,7 +15,7 @@ PACKAGES = ("firmware", "protocol")
 PICO = "armv6m"
 """mpy-cross's name of the Pico's processor, a Cortex-M0+."""
 _OTHER_BOARDS = (
-    *(f"firmware/boards/{name}" for name in ("esp32", "mps2", "pico_boot", "pico_image/", "slots", "unix")),
+    *(f"firmware/boards/{name}" for name in ("esp32", "mps2", "pico_boot", "pico_image/", "unix")),
     "firmware/drivers/pcnt",
 )
 

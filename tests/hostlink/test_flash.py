@@ -222,12 +222,14 @@ def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Pat
     pump = Pump(board)
     steps: list[str] = []
     unit = flash(pump.usb.url, made, ledger, told(steps))  # type: ignore[arg-type]
-    assert (unit.result, unit.reason, unit.attempts, unit.serial) == (PASSED, "", 3, "TN-000001")
+    assert unit.result == PASSED, f"{unit.step}: {unit.reason}"
+    assert (unit.reason, unit.attempts, unit.serial) == ("", 3, "TN-000001")
     assert unit.detail["software"] == software_digest(application).hex()
     assert steps[-2:] == ["reference", "test"]
     steps.clear()
     unit = flash(pump.usb.url, made, ledger, told(steps))  # type: ignore[arg-type]
-    assert unit.result == PASSED and "copy" not in steps
+    assert unit.result == PASSED, f"{unit.step}: {unit.reason}"
+    assert "copy" not in steps
     pump.close()
     board.off()
 
