@@ -104,7 +104,7 @@ def test_compiles_fast_to_the_same_bytes_everywhere(name: str) -> None:
 
 @pytest.mark.parametrize("name", ready.names())
 def test_certified_bounds_are_small(name: str) -> None:
-    """Milligrams over twenty years at the highest rate, without a pause: a dispenser's 14,000 t, a boiler's 7 Mt."""
+    """Milligrams over twenty years at the highest rate, without a pause: a dispenser's 3.5 Mt, a boiler's 7 Mt."""
     for one in compile_profile(ready.load(name)):
         for a, b in bounds(one).values():
             assert a < 20
