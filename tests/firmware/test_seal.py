@@ -124,7 +124,7 @@ def test_failed_proofs_and_new_keys_are_logged(sealed: Meter) -> None:
         sealed.rotate_key(session.LABORATORY, b"L" * 32)
     failed = list(events.read(sealed, kinds.ORDINARY))
     assert [(e.name, e.details) for e in failed if e.kind == kinds.AUTHENTICATION_FAILED] == [
-        ("authentication failed", f"role 1, failures before {n}, failures {n + 1}") for n in range(2)
+        ("authentication failed", f"role installer, failures before {n}, failures {n + 1}") for n in range(2)
     ]
     assert [e.by for e in legal(sealed) if e.kind == kinds.KEY_CHANGED] == ["meter", "manufacturer"]
 
