@@ -16,12 +16,12 @@ class Operator:
 
     def ask(self, text: str) -> str:
         """What the person says to `text`. Raises EOFError if there is nobody."""
+        if self._quiet:
+            self._quiet()
         if self._events:
             self._events.write(json.dumps({"prompt": text}) + "\n")
             self._events.flush()
         else:
-            if self._quiet:
-                self._quiet()
             print(f"at the bench: {text}", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
         if not answer:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hostlink.errors import DataError, LinkError, Refused, TonneError
+from hostlink.errors import DataError, LinkError, ProofError, Refused, TonneError
 
 SUITES = "testbench.conformance.suites"
 STOPS_IN_A_ROW = 3
@@ -102,7 +102,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         result = yield
     except Inapplicable as why:
         bench.inapplicable(f"{bench.suite}.applicable", "tonne-messages", str(why))
-    except (DataError, Refused) as error:
+    except (DataError, ProofError, Refused) as error:
         bench.none(
             f"{bench.suite}.answers",
             "tonne-messages",
@@ -176,6 +176,7 @@ def _plan(config: pytest.Config) -> Any:
 def _begin(config: pytest.Config, planned: list[str]) -> Any:
     from testbench.conformance import profiles, rigs
     from testbench.conformance.line import Script
+    from testbench.conformance.operator import Operator
     from testbench.conformance.recorder import CAPTURE, Recorder, scripts
     from testbench.conformance.results import JOURNAL
     from testbench.conformance.run import Run
@@ -193,11 +194,11 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
         root = Path(option.tonne_root) if option.tonne_root else None
         kind, _, where = option.tonne_rig.partition(":")
         held = scripts(Path(where)) if kind == "replay" else {}
-        open_ = rigs.opener(
-            option.tonne_rig.partition(":")[0], recorder.tap, lambda: held.get(recorder.item, Script(())), root
-        )
+        wanted = kind if kind == "replay" else option.tonne_rig
+        operator = Operator(events, lambda: _uncapture(config))
+        open_ = rigs.opener(wanted, recorder.tap, lambda: held.get(recorder.item, Script(())), root, operator)
         recorder.begin("identify")
-        run.begin(planned, open_, profiles.first(plan).image)
+        run.begin(planned, open_, None if kind == "serial" else profiles.first(plan).image)
     except (TonneError, OSError) as error:
         run.reason = str(error)
         run.close()

@@ -60,8 +60,11 @@ class Run:
             "requirements": {key: asdict(r) for key, r in table().items()},
         }
 
-    def begin(self, planned: Sequence[str], opener: Opener, image: bytes) -> None:
-        """Identify the device and open the journal, going on with an earlier one. Raises WrongDevice, PlanError, LinkError."""
+    def begin(self, planned: Sequence[str], opener: Opener, image: bytes | None) -> None:
+        """Identify the device, which runs `image` (None: whatever it runs); open the journal, going on with an earlier one.
+
+        Raises WrongDevice, PlanError, LinkError.
+        """
         self.planned = list(planned)
         self.save()
         with ExitStack() as stack:

@@ -17,6 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m testbench.defects", description=__doc__)
     parser.add_argument("names", nargs="*", help="defects to run; all by default")
     parser.add_argument("--jobs", type=int, default=2, help="meters at a time")
+    parser.add_argument(
+        "--own-only", action="store_true", help="do not run the whole suite on what survives its own items"
+    )
     arguments = parser.parse_args()
     console = Console()
     lock = threading.Lock()
@@ -25,7 +28,7 @@ def main() -> int:
         with lock:
             console.print(_line(outcome), highlight=False, soft_wrap=True)
 
-    outcomes = kill_all(chosen(arguments.names), arguments.jobs, told)
+    outcomes = kill_all(chosen(arguments.names), arguments.jobs, told, arguments.own_only)
     killed = sum(outcome.killed for outcome in outcomes)
     table = Table(title="killed by", title_justify="left")
     table.add_column("check that names the cause")

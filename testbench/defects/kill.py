@@ -37,8 +37,8 @@ class Outcome:
         return bool(self.named)
 
 
-def kill(defect: Defect, plan: str = PLAN) -> Outcome:
-    """Run the defect's own items, and the whole suite if it survives them."""
+def kill(defect: Defect, plan: str = PLAN, own_only: bool = False) -> Outcome:
+    """Run the defect's own items, and the whole suite if it survives them, unless `own_only`."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tonne-defect-") as folder:
         root = Path(folder) / "device"
@@ -46,17 +46,19 @@ def kill(defect: Defect, plan: str = PLAN) -> Outcome:
         apply(defect, root)
         failed, stopped = _run(plan, root, Path(folder) / "first", defect.first)
         outcome = Outcome(defect, failed, stopped, time.monotonic() - began, False)
-        if not outcome.killed:
+        if not outcome.killed and not own_only:
             failed, stopped = _run(plan, root, Path(folder) / "whole", ())
             outcome = Outcome(defect, failed, stopped, time.monotonic() - began, True)
     return outcome
 
 
-def kill_all(defects: Sequence[Defect], jobs: int, told: Callable[[Outcome], None]) -> list[Outcome]:
+def kill_all(
+    defects: Sequence[Defect], jobs: int, told: Callable[[Outcome], None], own_only: bool = False
+) -> list[Outcome]:
     """`kill` for each, `jobs` at a time; `told` as they come."""
 
     def one(defect: Defect) -> Outcome:
-        outcome = kill(defect)
+        outcome = kill(defect, own_only=own_only)
         told(outcome)
         return outcome
 

@@ -1,0 +1,47 @@
+"""A bench with hands: a device on a serial URL, and a person who gives what the suites ask for."""
+
+import re
+from pathlib import Path
+
+from testbench.conformance import profiles, runner
+from testbench.conformance.bench import START
+from testbench.rigs.unix import UnixRig
+
+PLAN = """
+seed = 1
+suites = ["identity", "registers", "protocol"]
+items = ["identity.identity", "registers.resolution", "registers.units", "protocol.crc"]
+registers = { quanta = 3 }
+"""
+
+
+def test_prompts_reach_the_person_and_what_they_do_is_measured(tmp_path: Path) -> None:
+    path = tmp_path / "hands.toml"
+    path.write_text(PLAN)
+    asked: list[str] = []
+    with UnixRig(profiles.gas().image, time=START, serial="BENCH-7") as rig:
+
+        def answer(text: str) -> str:
+            asked.append(text)
+            found = re.search(r"exactly (\d+) pulses on channel (\d+)", text)
+            assert found
+            rig.stimulus.pulses(int(found[2]), int(found[1]))
+            rig.clock.settle()
+            return "done"
+
+        device = runner.DeviceRun(f"serial:{rig.url}", tmp_path / "run")
+        runner.run(str(path), [device], lambda *_: None, answer)
+    assert asked == ["Give exactly 1 pulses on channel 0, then press Enter."] * 3
+    assert device.result["item"]["serial"] == "BENCH-7" and device.result["rig"] == "serial"
+    checks = {p["check"]: p["verdict"] for p in device.result["points"]}
+    assert checks["registers.resolution"] == checks["protocol.crc"] == "pass"
+    assert checks["registers.applicable"] == "inapplicable"  # a profile that this device does not run
+    assert device.verdict == "pass", device.reason
+
+
+def test_nobody_there_and_no_port(tmp_path: Path) -> None:
+    path = tmp_path / "hands.toml"
+    path.write_text(PLAN)
+    device = runner.DeviceRun("serial:/dev/tty-nowhere", tmp_path / "run")
+    runner.run(str(path), [device], lambda *_: None)
+    assert device.exit_code == 3 and device.verdict == "incomplete" and "no such port" in device.reason
