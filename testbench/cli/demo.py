@@ -151,7 +151,7 @@ def _registers(result: Result) -> Table:
             f"{int(line.measured):,}",
             f"{int(line.exact):,}",
             line.unit,
-            f"{float(line.difference):+.1e}",
+            f"{int(line.difference)} ({float(line.difference):+.1e})",
             f"± {float(line.allowed):.1e}",
         )
     for name, value in result.avoided.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hostlink import capture
 from protocol.deframer import Deframer
 
 ROOT = Path(__file__).parents[2]
@@ -30,18 +31,17 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
     done = demo("--out", folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 mg" in done.stdout and "proved" in done.stdout
+    assert " 0 (+1.2e-08)" in done.stdout and "NOT proved" not in done.stdout and "proved" in done.stdout
     return folder
 
 
 def test_the_furnace_is_proved_to_the_milligram(out: Path) -> None:
     result = json.loads((out / "result.json").read_text())
     assert result["proved"] is True and result["findings"] == []
-    assert result["pulses"] == 2055
-    assert Decimal(result["volume_m3"]) == Decimal("58.19111974656")
+    assert result["quanta"] == {"gas": 2055}
     # 389.31 GJ/10⁴ m³ · 0.0153 tC/GJ · 0.99 · 44/12 of 58.19111974656 m³, by hand
     exact = Decimal("389.31") / 10000 * Decimal("0.0153") * Decimal("0.99") * 44 / 12 * 10**9 * Decimal("58.19111974656")
-    assert abs(Decimal(result["co2_mg"]) - exact) < 1
+    assert abs(Decimal(result["headline_mg"]) - exact) < 1
     assert abs(Decimal(result["difference_mg"])) < 1
     assert abs(Decimal(result["largest_difference_mg"])) < 1
     assert result["retries"] == 0
@@ -54,12 +54,14 @@ def test_what_it_leaves_behind_agrees_with_itself(out: Path) -> None:
     with (out / "records.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == result["records"] > 3000
-    assert sum(int(row["pulses"]) for row in rows) == int(rows[-1]["index"]) == 2055
+    assert sum(int(row["gas"]) for row in rows) == int(rows[-1]["gas_index"]) == 2055
     table = pq.read_table(out / "records.parquet")
     assert table.num_rows == len(rows)
-    assert table.column("pulses").to_pylist() == [int(row["pulses"]) for row in rows]
-    frames = sum(1 for _ in Deframer().feed((out / "capture.raw").read_bytes()))
-    assert frames == 2 * result["requests"]
+    assert table.column("gas").to_pylist() == [int(row["gas"]) for row in rows]
+    recorded = capture.load(out / "capture.tonne")
+    for direction in (capture.TX, capture.RX):
+        frames = sum(1 for _ in Deframer().feed(bytes(recorded.stream(direction).data)))
+        assert frames >= result["requests"]
     assert (out / "plot.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
@@ -74,7 +76,8 @@ def test_any_series_with_its_pulse_size(tmp_path: Path) -> None:
     file.write_text("\n".join(lines) + "\n")
     done = demo("--series", file, "--pulse", "10", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "out/result.json").read_text())["pulses"] == 1_000_000 + sum(n % 7 for n in range(1, 120))
+    expected = 1_000_000 + sum(n % 7 for n in range(1, 120))
+    assert json.loads((tmp_path / "out/result.json").read_text())["quanta"] == {"gas": expected}
 
 
 SABOTAGE = {
