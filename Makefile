@@ -7,7 +7,7 @@ STUBS := $(VENV)/micropython-stubs
 ESP32_STUBS := $(VENV)/esp32-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint prove bench-device bench-pico million pico mps2 image attack bench-trust conformance defects torture bench-store clean
+.PHONY: demo test lint prove bench-device bench-pico flash-emulated million pico mps2 image attack bench-trust conformance defects torture bench-store clean
 demo: $(READY)
 	$(BIN)/tonne demo
 
@@ -36,6 +36,10 @@ prove: $(READY)
 # Instructions and heap of the device's arithmetic, beside its peers; fails on 5 % more than the committed baseline.
 bench-device: $(READY) mps2
 	$(BIN)/python -m testbench.bench.device
+
+# `tonne flash` end to end on emulated Picos, and two of them as the laboratory's bench: some ten minutes.
+flash-emulated: $(READY) pico
+	TONNE_SLOW=1 $(BIN)/python -m pytest tests/hostlink/test_flash.py tests/testbench/test_rig_serial.py
 
 # The whole meter on the emulated Pico: pulses, replies, start, heap, size. Some five minutes.
 bench-pico: $(READY) pico

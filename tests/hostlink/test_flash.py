@@ -28,6 +28,7 @@ from testbench.emulators.pico import Pico
 from testbench.rigs.pico import Pump, board_config, boot_file, get_files, put_files
 from testbench.rigs.unix import UnixRig
 
+slow = pytest.mark.skipif("TONNE_SLOW" not in os.environ, reason="takes minutes: make flash-emulated")
 PROFILE, _ = gas_profile(measured.CUBIC_FOOT)
 CONFIG = {key: value for key, value in board_config().items() if key != "serial"}
 
@@ -194,7 +195,7 @@ def told(steps: list[str]) -> object:
 
 
 @pytest.mark.pico
-@pytest.mark.slow
+@slow
 def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Path, ledger: Ledger) -> None:
     """On the emulated Pico: foreign files refused, erased on demand, the cable out mid-copy, resumed, run a third time."""
     board = Pico(pico_uf2)
@@ -235,7 +236,7 @@ def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Pat
 
 
 @pytest.mark.pico
-@pytest.mark.slow
+@slow
 def test_two_boards_at_once_and_one_fails_its_reference(pico_uf2: Path, ledger: Ledger) -> None:
     application = pico_application()
     pumps = []

@@ -21,6 +21,7 @@ from testbench.rigs.pico import PULSE_PIN, PicoRig, Terminal
 from testbench.rigs.serial import SerialRig
 from testbench.stimulator import Stimulator, StimulatorError
 
+slow = pytest.mark.skipif("TONNE_SLOW" not in os.environ, reason="takes minutes: make flash-emulated")
 PROFILE, _ = gas_profile(measured.CUBIC_FOOT)
 PLANT_PIN = 2
 PROGRAM = Path(stimulator.__file__).parent / "device/main.py"
@@ -70,7 +71,7 @@ def bench(meter_uf2: Path, pico_uf2: Path) -> Iterator[tuple[PicoRig, SerialRig]
 
 
 @pytest.mark.pico
-@pytest.mark.slow
+@slow
 def test_pulses_of_one_pico_are_counted_by_the_other(bench: tuple[PicoRig, SerialRig]) -> None:
     _, rig = bench
     with connect(rig.url, address=1, clock=rig.now) as meter:
