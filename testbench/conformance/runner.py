@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from testbench.conformance.plan import read
 from testbench.conformance.results import INCOMPLETE, RESULTS
 
 SUITES = "testbench.conformance.suites"
@@ -46,13 +47,17 @@ class DeviceRun:
 
 def run(plan: str, devices: Sequence[DeviceRun], progress: Progress, answer: Callable[[str], str] = input) -> None:
     """Run `plan` on all devices, at the same time. `answer` asks the person at the bench and returns what they say."""
+    there = {path.stem.removeprefix("test_") for path in Path(str(resources.files(SUITES))).glob("test_*.py")}
+    suites = [name for name in read(plan).suites if name in there]
     one_at_a_time = threading.Lock()
 
     def ask(text: str) -> str:
         with one_at_a_time:
             return answer(text)
 
-    threads = [threading.Thread(target=_run, args=(plan, device, progress, ask)) for device in devices]
+    threads = [
+        threading.Thread(target=_run, args=(command(plan, device, suites), device, progress, ask)) for device in devices
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -69,13 +74,13 @@ def command(plan: str, device: DeviceRun, suites: Sequence[str] = ()) -> list[st
     ]  # fmt: skip
 
 
-def _run(plan: str, device: DeviceRun, progress: Progress, ask: Callable[[str], str]) -> None:
+def _run(call: list[str], device: DeviceRun, progress: Progress, ask: Callable[[str], str]) -> None:
     device.folder.mkdir(parents=True, exist_ok=True)
     (device.folder / RESULTS).unlink(missing_ok=True)
     read_end, write_end = os.pipe()
     with (device.folder / "pytest.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command(plan, device), "--tonne-events", str(write_end)],
+            [*call, "--tonne-events", str(write_end)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -88,7 +88,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
         ),
         (("[report]", '[expected]\nprofile = "00ff"\n[report]'), 2, "expects a device with fingerprint 00ff"),
         (("range = [0.01, 10]", "range = [0.1, 10]"), 1, "is calibrated for 0.1 … 10 m³/h; the plan asks for 0.04"),
-        (('profile = "natural-gas"', 'profile = "nowhere"'), 2, "profile nowhere: expected one of"),
+        (('profile = "natural-gas"', 'profile = "nowhere"'), 2, "profile nowhere: expected a file or a ready profile"),
     ],
 )
 def test_what_cannot_be_measured_never_passes(change: tuple[str, str], code: int, says: str, tmp_path: Path) -> None:
@@ -114,10 +114,11 @@ def test_a_device_that_stops_leaves_an_incomplete_run(tmp_path: Path) -> None:
     root = tmp_path / "root"
     for package in ("firmware", "protocol"):
         shutil.copytree(device_root() / package, root / package)
-    path = root / "firmware/records.py"
+    path = root / "firmware/meter.py"
+    head = "    def _close(self, duration, status):\n"
     text = path.read_text()
-    assert "self.ring.append(view)" in text
-    path.write_text(text.replace("self.ring.append(view)", "self.ring.append(view) if self.ring.next < 15 else 1 // 0"))
+    assert head in text
+    path.write_text(text.replace(head, f"{head}        if self.records.ring.next >= 15:\n            1 // 0\n"))
     run = runner.DeviceRun("unix", tmp_path / "run", ("--tonne-root", str(root)))
     runner.run(write(tmp_path, SMALL), [run], lambda *_: None)
     assert run.exit_code == 3 and run.verdict == "incomplete"
