@@ -20,12 +20,14 @@ def percent_error(
     """E = 100 (indicated - reference) / reference, mean of `errors` in percent, each over a run of `amount`.
 
     The register stops at whole quanta, at start and at end alike: the difference is triangular over ± one quantum (GUM 4.3.9).
-    The scatter of the runs is a Type A component of the mean with n - 1 degrees of freedom (GUM 4.2.3).
+    Scatter of the runs that is more than this one digit is a Type A component of the mean with n - 1 degrees of freedom
+    (GUM 4.2.3); less is what the digit does, and counted there.
     """
     value = float(amount)
     source = f"{reference}: {instrument.name} {instrument.serial}" if instrument else f"{reference}: exact"
     expanded = value * float(instrument.expanded) / 100 if instrument else 0.0
-    scatter = statistics.stdev(float(e) for e in errors) / math.sqrt(len(errors)) if len(errors) > 1 else 0.0
+    more_than_a_digit = max(errors) - min(errors) > 100 * quantum / amount
+    scatter = statistics.stdev(float(e) for e in errors) / math.sqrt(len(errors)) if more_than_a_digit else 0.0
     return evaluate(
         lambda indicated, given, runs: 100 * (indicated - given) / given + runs,
         [
