@@ -99,7 +99,7 @@ def _flash(board: Board, found: Found, unit: Unit, plan: Plan, step: Progress) -
         step("keys", 0, 1)
         _give_keys(meter, unit, plan.keys)
         step("clock", 0, 1)
-        _set_clock(meter, unit, plan.keys)
+        _set_clock(meter, unit, plan.keys, plan.clock)
         step("reference", 0, 1)
         _count(meter, unit, plan)
         step("test", 0, 1)
@@ -201,15 +201,18 @@ def _give_keys(meter: Meter, unit: Unit, keys: KeyFile | None) -> None:
         pass
 
 
-def _set_clock(meter: Meter, unit: Unit, keys: KeyFile | None) -> None:
+def _set_clock(meter: Meter, unit: Unit, keys: KeyFile | None, clock: Callable[[], float] = time.monotonic) -> None:
+    """Set the clock and read it back; what passes in between is counted on the clock of the time-outs, the meter's own."""
     if unit.detail["keys"]:
         if keys is None:
             raise FlashError("the meter has keys already, and its clock takes one of them: give them with --keys")
         with enter(meter, keys):
-            meter.set_clock()
+            now, began = int(time.time()), clock()
+            meter.set_clock(now)
     else:
-        meter.set_clock()
-    off = meter.clock().utc.timestamp() - time.time()
+        now, began = int(time.time()), clock()
+        meter.set_clock(now)
+    off = meter.clock().utc.timestamp() - (now + clock() - began)
     unit.detail["clock_off_s"] = round(off, 3)
     if abs(off) > CLOCK_LIMIT_S:
         raise FlashError(f"the clock is {off:+.1f} s off after it was set, at most {CLOCK_LIMIT_S} s are allowed")
