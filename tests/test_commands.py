@@ -8,6 +8,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import sysconfig
 import time
 from collections.abc import Iterator
@@ -54,6 +55,18 @@ def test_every_command_is_there_and_explains_itself() -> None:
 def test_a_command_starts(name: str) -> None:
     done = tonne(name, "--help")
     assert done.returncode == 0 and "Usage" in done.stdout
+
+
+def test_a_package_that_is_not_installed_is_one_line_and_no_other_command_needs_it() -> None:
+    def without(package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        program = f"import sys; sys.modules[{package!r}] = None; from hostlink.cli import main; main()"
+        command = [sys.executable, "-c", program, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    lacking = without("pyarrow", "demo", "--out", os.devnull)
+    assert (lacking.returncode, lacking.stderr.count("\n")) == (2, 1) and "the package pyarrow" in lacking.stderr
+    assert without("pyarrow", "ports").returncode == 0
+    assert without("rich.progress", "--help").returncode == 0
 
 
 def test_no_command_is_help_and_a_wrong_one_a_usage_error() -> None:

@@ -15,7 +15,7 @@ from hostlink.keys import ROLES, KeyFile, enter
 from hostlink.lms import fingerprint
 from hostlink.meter import Meter, connect
 
-app = typer.Typer(help="Key files, and the keys of meters.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Key files, and the keys of meters.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="key file")]
 Role = Annotated[str, typer.Option(help=f"one of {', '.join(ROLES)}")]

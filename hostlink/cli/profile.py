@@ -21,7 +21,11 @@ from hostlink.profile.explain import explain, render
 from hostlink.transport import DEFAULT_BAUD
 from protocol import messages
 
-app = typer.Typer(help="Emission profiles: compile with a certificate, explain, push to a meter.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Emission profiles: compile with a certificate, explain, push to a meter.",
+    no_args_is_help=True,
+)
 
 Source = Annotated[str, typer.Argument(help="a profile's TOML file, or the name of a ready one (tonne profile list)")]
 

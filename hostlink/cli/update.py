@@ -14,7 +14,7 @@ from hostlink.keys import enter
 from hostlink.meter import connect
 from protocol import messages
 
-app = typer.Typer(help="Firmware packages: build, push.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Firmware packages: build, push.", no_args_is_help=True)
 
 
 @app.command()
