@@ -7,7 +7,9 @@ STUBS := $(VENV)/micropython-stubs
 ESP32_STUBS := $(VENV)/esp32-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint prove bench-device bench-pico flash-emulated million pico mps2 image attack bench-trust conformance defects torture bench-store clean
+.PHONY: demo test bench-store torture lint prove bench-device flash-emulated bench-pico million decades \
+  bench-profiles attack bench-trust conformance defects healthy noise pico mps2 image clean bench-host fleet
+
 demo: $(READY)
 	$(BIN)/tonne demo
 
@@ -49,7 +51,6 @@ bench-pico: $(READY) pico
 million: $(READY) mps2
 	TONNE_STEPS=1000000 $(BIN)/python -m pytest tests/firmware/test_terms.py tests/firmware/test_mps2.py
 
-.PHONY: decades bench-profiles
 # Every ready profile at its highest rate over twenty simulated years, device against exact rationals within the certificate.
 decades: $(READY)
 	$(BIN)/python -m pytest -m slow tests/testbench/test_profiles.py
@@ -100,13 +101,9 @@ $(ESP32_STUBS): $(READY)
 	$(PIP) --target $@ --upgrade 'micropython-esp32-stubs>=1.26,<2'
 	touch $@
 
-clean:
-	rm -rf $(VENV) out build
-
-.PHONY: bench-host fleet
 # The host's speed beside peers and the limit: out/bench-host/table.md and plot.png. FULL=--full verifies 10^8 records.
 bench-host: $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(PIP) --editable '.[bench]'
 	$(BIN)/python -m testbench.bench.host $(FULL)
 
 # A fleet of 1000 meters with planted faults: all found, nothing else, the same on Dask.
@@ -115,3 +112,6 @@ fleet: $(READY)
 	$(BIN)/tonne verify out/fleet --json > out/fleet.json; $(BIN)/python -m testbench.synthesize out/fleet out/fleet.json
 	$(BIN)/tonne verify out/fleet --engine dask --json > out/dask.json; $(BIN)/python -m testbench.synthesize out/fleet out/dask.json
 	cmp out/fleet.json out/dask.json
+
+clean:
+	rm -rf $(VENV) out build
