@@ -76,8 +76,11 @@ def _show(result: Result, chain: bool, console: Console) -> None:
         table.add_row(name, f"{int(whole):,}.{fraction[:3] or '0'} {unit}")
     console.print(table)
     _list(result.faults, "not proved", console)
+    for kind in sorted({finding.kind for finding in result.faults}):
+        console.print(f"  {kind}: {KINDS[kind]}", markup=False, highlight=False, soft_wrap=True)
     _list([f for f in result.notices if f.kind != "duplicate"], "notice", console)
-    console.print("proved" if not result.faults else f"NOT proved: {len(result.faults)} faults", highlight=False)
+    faults = len(result.faults)
+    console.print(f"NOT proved: {faults} fault{'s' * (faults > 1)}" if faults else "proved", highlight=False)
 
 
 def _list(findings: list[Finding], word: str, console: Console) -> None:
@@ -86,5 +89,3 @@ def _list(findings: list[Finding], word: str, console: Console) -> None:
         console.print(f"{word}: {where}{finding.text}", markup=False, highlight=False, soft_wrap=True)
     if len(findings) > SHOWN:
         console.print(f"… and {len(findings) - SHOWN} more; --json has all")
-    for kind in sorted({finding.kind for finding in findings}):
-        console.print(f"  {kind}: {KINDS[kind]}", markup=False, highlight=False, soft_wrap=True)
