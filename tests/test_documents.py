@@ -34,9 +34,10 @@ FOUND = sorted(set(commands()))
 def check_tonne(words: list[str]) -> None:
     """Every subcommand on the way exists, and so does every option; placeholders stand for values."""
     command = typer.main.get_command(app())
-    while (inner := getattr(command, "commands", None)) and words and not words[0].startswith("-"):
-        assert words[0] in inner, f"no command {words[0]!r} in {command.name!r}"
-        command = inner[words.pop(0)]
+    while (inner := getattr(command, "get_command", None)) and words and not words[0].startswith("-"):
+        above, command = command, inner(None, words[0])
+        assert command is not None, f"no command {words[0]!r} in {above.name!r}"
+        words.pop(0)
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     for word in words:
         if word.startswith("-") and word not in ("-", "--help"):
