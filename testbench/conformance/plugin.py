@@ -12,7 +12,8 @@ import pytest
 
 from hostlink.errors import DataError, LinkError, ProofError, Refused, TonneError
 
-SUITES = "testbench.conformance.suites"
+FOLDER = Path(__file__).with_name("suites")
+"""What is collected from elsewhere is none of this plugin's business, whatever its fixtures are called."""
 STOPS_IN_A_ROW = 3
 """So many items in a row that the device did not survive end the run."""
 
@@ -57,7 +58,7 @@ def _id(value: Any) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours = [item for item in items if "bench" in getattr(item, "fixturenames", ())]
+    ours = [item for item in items if _is_ours(item)]
     if not ours or config.option.collectonly:
         return
     from testbench.conformance.suites import order, suites
@@ -92,7 +93,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    bench: Any = pyfuncitem.funcargs.get("bench") if _RUN in pyfuncitem.config.stash else None
+    bench: Any = pyfuncitem.funcargs.get("bench") if _is_ours(pyfuncitem) else None
     if bench is None:
         return (yield)
     from testbench.conformance.bench import Inapplicable
@@ -119,7 +120,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     report = yield
     bench: Any = getattr(item, "funcargs", {}).get("bench")
-    if "bench" not in getattr(item, "fixturenames", ()) or call.when == "teardown":
+    if not _is_ours(item) or call.when == "teardown":
         return report
     if call.when == "setup" and call.excinfo is None:
         return report
@@ -205,6 +206,10 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
         raise pytest.exit.Exception(str(error), getattr(error, "exit_code", 2)) from None
     config.stash[_RUN] = (run, recorder, open_)
     return run
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    return item.path.parent == FOLDER and "bench" in getattr(item, "fixturenames", ())
 
 
 def _name(item: pytest.Item) -> str:

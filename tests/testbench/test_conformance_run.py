@@ -160,3 +160,14 @@ def test_pytest_runs_the_installed_suites_by_itself(tmp_path: Path) -> None:
     assert (
         result(tmp_path / "run")["verdict"] == "incomplete"
     )  # identification alone rests on clauses not read: no pass
+
+
+def test_other_tests_may_call_a_fixture_bench(tmp_path: Path) -> None:
+    """They ran as if the plan had left them out, and began a conformance run of their own."""
+    (tmp_path / "test_other.py").write_text(
+        "import pytest\n\n@pytest.fixture\ndef bench():\n    return 1\n\ndef test_one(bench):\n    assert bench == 1\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_other.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout
+    assert not (tmp_path / "out").exists()
