@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from hostlink import blobs, replay, statements
+from hostlink.errors import UsageError
 from hostlink.meter import Identity, Meter, Registers, connect
 from hostlink.profile import exact as rationals
 from hostlink.profile import ready
@@ -113,7 +114,10 @@ def run(
 ) -> Result:
     """Replay `feed` through the unix rig under a compiled profile and prove what the meter says of it."""
     started = wall.monotonic()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"expected to write to the folder {folder}: {error.strerror}; give another with --out") from None
     recorded = folder / CAPTURE
     recorded.unlink(missing_ok=True)
     interval = made.profile.interval

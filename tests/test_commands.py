@@ -158,6 +158,11 @@ def test_a_mistake_is_said_with_its_exit_code(arguments: tuple, code: int, said:
         assert done.stderr.startswith("tonne: ") and done.stderr.count("\n") == 1
 
 
+def test_a_demo_that_cannot_write_says_so() -> None:
+    done = tonne("demo", "--out", "/proc/none")
+    assert done.returncode == 2 and "give another with --out" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_busy_port_is_one_line_and_exit_3(rig: UnixRig) -> None:
     import serial
 
