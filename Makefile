@@ -53,7 +53,7 @@ million: $(READY) mps2
 
 # Every ready profile at its highest rate over twenty simulated years, device against exact rationals within the certificate.
 decades: $(READY)
-	$(BIN)/python -m pytest -m slow tests/testbench/test_profiles.py
+	$(BIN)/python -m pytest -m "" tests/testbench/test_certificates.py
 
 # The issue's numbers of profiles: bounds, sizes, times, golden values.
 bench-profiles: $(READY)

@@ -1,31 +1,23 @@
 """Every ready profile through the real firmware: integer replay bit for bit, exact rationals within the certificate."""
 
 import dataclasses
-import random
-from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from hostlink import replay
 from hostlink.blobs import push
-from hostlink.cli import app
-from hostlink.errors import UsageError
 from hostlink.meter import connect
 from hostlink.profile import exact as rationals
 from hostlink.profile import ready
-from hostlink.profile.certificate import bounds, register_name
 from hostlink.profile.compiled import Compiled
 from hostlink.profile.compiler import compile_profile
-from hostlink.profile.units import magnitude, quantity
-from protocol import intensities, messages
+from protocol import messages
 from protocol import registers as r
 from protocol import status as flags
 from testbench.demo import Result, run
-from testbench.reference import Exact
 from testbench.rigs.unix import UnixRig
 from testbench.series import columns, furnace_gas
 from testbench.series.columns import Feed
@@ -130,122 +122,6 @@ def test_records_split_at_a_profile_switch(tmp_path: Path) -> None:
     gains = [Fraction(x.registers[0], 1 << 64) for x in records]
     assert [round(g) for g in gains] == [536_600, 1_073_200, 1_603_800]
     assert replay.check_record(after.image, records[1], records[2]) == []
-
-
-def simulate(made: Compiled, intervals: int, seed: int) -> tuple[Exact, list[Fraction]]:
-    """Counts near the highest rate in every interval, conditions from a few hundred states, with exact registers beside it."""
-    source = random.Random(seed)
-    conditions = list(made.profile.conditions.values())
-    live = [k for k in conditions if k.quantity != r.INTENSITY]
-    states: list[tuple[int | None, ...]] = [
-        tuple(
-            None if source.random() < 0.02 else source.randrange(max(k.low - k.low // 20, 0), k.high + k.high // 20)
-            for k in live
-        )
-        for _ in range(60)
-    ]
-    exact = Exact(made)
-    interval = made.profile.interval
-    start = START - START % interval
-    dated = [k for k in conditions if k.quantity == r.INTENSITY]
-    with UnixRig(made.data, time=start - interval) as rig, connect(rig.url, address=1) as meter:
-        if dated:
-            n = conditions.index(dated[0])
-            hours = [source.randrange(dated[0].high) for _ in range(1900)]
-            table = intensities.pack(n, dated[0].unit, dated[0].exponent, start, 3600, hours)
-            push(meter, messages.INTENSITIES, table)
-        rig.advance(1000 * interval)
-        for n in range(intervals):
-            now = start + n * interval
-            hour = (now - start) // 3600
-            exact.begin(now, {k.name: hours[hour] if hour < len(hours) else None for k in dated})
-            state: tuple[int | None, ...] = source.choice(states) if states[0] else ()
-            for k, value in zip(live, state, strict=True):
-                rig.condition(k.source, value)
-            counts = [source.randrange(limit // 2, limit + 1) for limit in made.limits]
-            for channel, count in enumerate(counts):
-                rig.pulses(channel, count)
-            by_condition = dict(zip((k.name for k in live), state, strict=True))
-            exact.step(counts, [by_condition.get(k.name) for k in conditions])
-            rig.advance(1000 * interval)
-        rig.settle()
-        now_ = meter.registers()
-    channels = len(made.image.channels)
-    return exact, [Fraction(x.amount.raw, 1 << 64) for x in now_.registers[channels:]]
-
-
-def check(made: Compiled, exact: Exact, measured: list[Fraction]) -> None:
-    for n, (a, b) in bounds(made).items():
-        assert abs(measured[n] - exact.registers[n]) <= a + b * exact.registers[n], register_name(made, n)
-
-
-@pytest.mark.parametrize("name", ready.names())
-def test_within_the_certificate_over_a_week_at_the_highest_rate(name: str) -> None:
-    made = compile_profile(ready.load(name))[-1]
-    check(made, *simulate(made, 96 * 7, 1))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ready.names())
-def test_within_the_certificate_over_twenty_years(name: str) -> None:
-    """The whole declared life: beyond it a certificate says nothing."""
-    made = compile_profile(ready.load(name))[-1]
-    assert made.profile.life >= magnitude(quantity("20 years"), "s")
-    check(made, *simulate(made, int(made.profile.life // made.profile.interval), 2))
-
-
-def rows(text: str, tmp_path: Path) -> Path:
-    path = tmp_path / "series.csv"
-    path.write_text(text)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("unix_ts,gas,pressure\n1,1,1\n2,1,1\n", ["missing: temperature"]),
-        ("unix_ts,gas,pressure [bar],temperature [m]\n1,1,1,1\n2,1,1,1\n", ["temperature", "length"]),
-        ("unix_ts,gas,pressure,temperature\n1,1.5,1,1\n2,1,1,1\n", ["line 2", "whole counts"]),
-        ("unix_ts,gas,pressure,temperature\n2,1,1,1\n2,1,1,1\n", ["line 3", "time to go up"]),
-        ("unix_ts,gas,pressure,temperature\n1,1,1,1\n2,-1,1,1\n", ["line 3", "since the row before"]),
-        ("unix_ts,gas,pressure,temperature\n1,1,1,1\n", ["two rows"]),
-    ],
-)
-def test_a_bad_series_is_refused_with_its_line(text: str, words: list[str], tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as caught:
-        columns.read(rows(text, tmp_path), ready.load("natural-gas-pt"))
-    for word in words:
-        assert word in str(caught.value)
-
-
-def test_units_in_a_heading(tmp_path: Path) -> None:
-    text = "# a comment\nunix_ts,gas,temperature [°C],pressure [bar]\n1,0,15,2\n2,3,,0.1\n"
-    feed = columns.read(rows(text, tmp_path), ready.load("natural-gas-pt"))
-    assert feed.counts == ((0,), (3,))
-    assert feed.inputs == ((200_000, 28_815), (10_000, None))
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.chdir(tmp_path)
-    yield tmp_path
-
-
-def test_the_demo_of_a_file_of_ones_own(here: Path) -> None:
-    (here / "site.toml").write_text(ready.text("co2-capture").replace("0.5 %", "0.4 %"))
-    (here / "site.csv").write_text("unix_ts,stream,vented,purity\n1772323200,100,0,0.99\n1772324100,50,1,0.98\n")
-    done = CliRunner().invoke(app(), ["demo", "--profile", "site.toml", "--series", "site.csv"])
-    assert done.exit_code == 0, done.output
-    assert "CO2 removed" in done.output and "proved" in done.output
-    assert {p.name for p in (here / "out/demo").iterdir()} >= {"result.json", "records.parquet", "certificate.json"}
-
-
-def test_the_demo_says_what_it_lacks(here: Path) -> None:
-    (here / "site.toml").write_text(ready.text("co2-capture"))
-    done = CliRunner().invoke(app(), ["demo", "--profile", "site.toml"])
-    assert "--series" in str(done.exception)
-    done = CliRunner().invoke(app(), ["demo", "--profile", "stack", "--pulse", "10"])
-    assert "--pulse" in str(done.exception)
 
 
 def test_results_hold_more_than_the_meters_ring(tmp_path: Path) -> None:
