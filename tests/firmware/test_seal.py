@@ -3,38 +3,22 @@
 import contextlib
 import random
 import struct
-from collections.abc import Iterator
-from decimal import Decimal
 
 import pytest
 
 from hostlink import events
 from hostlink.errors import Refused
-from hostlink.meter import Meter, connect
+from hostlink.meter import Meter
 from hostlink.session import Privileged
 from protocol import events as kinds
 from protocol import messages, parameters, session
 from protocol import registers as quantities
 from protocol import status as codes
-from testbench.demo import gas_profile
 from testbench.rigs.unix import UnixRig
-from tests.firmware.test_session import INSTALLER, LABORATORY, MANUFACTURER, SECRETS, START, refused
+from tests.firmware.keys import INSTALLER, LABORATORY, MANUFACTURER, SECRETS, refused
 
-IMAGE, _ = gas_profile(Decimal(10))
 WEIGHT = (1, -2, quantities.VOLUME, quantities.CUBIC_METRE)
 """10 dm³ a pulse, as the profile's channel has it with other digits."""
-
-
-@pytest.fixture
-def rig() -> Iterator[UnixRig]:
-    with UnixRig(IMAGE, time=START) as rig:
-        yield rig
-
-
-@pytest.fixture
-def factory_new(rig: UnixRig) -> Iterator[Meter]:
-    with connect(rig.url, address=1) as meter:
-        yield meter
 
 
 @pytest.fixture

@@ -2,49 +2,26 @@
 
 import struct
 import time
-from collections.abc import Iterator
-from decimal import Decimal
 
 import pytest
 
 from hostlink.errors import ProofError, Refused, UsageError
-from hostlink.meter import Meter, connect
+from hostlink.meter import Meter
 from hostlink.session import Key, Privileged, open_session
 from protocol import frame, messages, session
 from protocol import status as codes
 from testbench import attack
 from testbench.bench.trust import MAC_LIMIT, mac_cost
-from testbench.demo import gas_profile
 from testbench.emulators.mps2 import Mps2
 from testbench.micropython import run
 from testbench.rigs.unix import UnixRig
-
-START = 1_767_225_600
-SECRETS = attack.SECRETS
-INSTALLER, LABORATORY, MANUFACTURER = (Key(role, secret) for role, secret in SECRETS.items())
-IMAGE, _ = gas_profile(Decimal(10))
-
-
-@pytest.fixture
-def rig() -> Iterator[UnixRig]:
-    with UnixRig(IMAGE, time=START) as rig:
-        yield rig
-
-
-@pytest.fixture
-def factory_new(rig: UnixRig) -> Iterator[Meter]:
-    with connect(rig.url, address=1) as meter:
-        yield meter
+from tests.firmware.keys import INSTALLER, LABORATORY, SECRETS, START, refused
 
 
 @pytest.fixture
 def meter(factory_new: Meter) -> Meter:
     factory_new.provision(*SECRETS.values())
     return factory_new
-
-
-def refused(code: int) -> "pytest.RaisesContext[Refused]":
-    return pytest.raises(Refused, check=lambda error: error.code == code)
 
 
 def test_a_factory_new_meter_takes_changes_and_keys_once(factory_new: Meter) -> None:

@@ -24,7 +24,7 @@ from protocol import records as layout
 from testbench.demo import gas_profile
 from testbench.micropython import run
 from testbench.rigs.unix import UnixRig
-from tests.firmware.test_session import INSTALLER, SECRETS, START
+from tests.firmware.keys import INSTALLER, SECRETS, START
 
 IMAGE, _ = gas_profile(Decimal(10))
 DAY = 86_400_000

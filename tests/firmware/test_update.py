@@ -19,7 +19,7 @@ from protocol.update import ENTRY, HEADER, SIGNATURE
 from testbench.demo import gas_profile
 from testbench.micropython import device_root
 from testbench.rigs.unix import RigError, UnixRig
-from tests.firmware.test_session import INSTALLER, MANUFACTURER, SECRETS, START, refused
+from tests.firmware.keys import INSTALLER, MANUFACTURER, SECRETS, START, refused
 
 IMAGE, _ = gas_profile(Decimal(10))
 FILES = update.gather(device_root())
