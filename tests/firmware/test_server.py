@@ -22,7 +22,15 @@ from tests.firmware.test_terms import START, every_kind
 ADDRESS = 7
 SEED = int(os.environ.get("TONNE_SEED", "2"))
 READING = range(messages.IDENTIFY, messages.STATUS + 1)
-OPEN = (*READING, messages.BLOB_READ, messages.BLOB_BEGIN, messages.BLOB_BLOCK, messages.BLOB_COMMIT)
+OPEN = (
+    *READING,
+    messages.EVENTS,
+    messages.STATEMENTS,
+    messages.BLOB_READ,
+    messages.BLOB_BEGIN,
+    messages.BLOB_BLOCK,
+    messages.BLOB_COMMIT,
+)
 """Messages that a meter without keys takes from everybody."""
 
 
@@ -52,7 +60,9 @@ class Line:
                         return replies
                     replies.append(bytes(got))
 
-    def ask(self, message: int, body: bytes = b"", address: int = ADDRESS, control: int = 0, sequence: int = 200) -> list[bytes]:
+    def ask(
+        self, message: int, body: bytes = b"", address: int = ADDRESS, control: int = 0, sequence: int = 200
+    ) -> list[bytes]:
         return self.send(frame.encode(address, control, sequence, message, body))
 
     def status(self) -> dict[str, int]:
