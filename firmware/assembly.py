@@ -15,6 +15,9 @@ from .store.nor import RamNor
 from .trust.service import Trust
 
 _SMALL_SECTOR = 512
+_COMMITS_LEFT = 8
+"""Commits after the one at the supply's fall: a warning that is wired wrong does not wear the flash out."""
+_STEADY_S = 1
 
 
 class Assembly:
@@ -27,6 +30,8 @@ class Assembly:
         self.trust = trust
         self.update = update
         self._opened = {}
+        self._commits = self._good_from = -1
+        self._fell = 0
 
     @property
     def restart(self):
@@ -45,13 +50,35 @@ class Assembly:
             self._opened[number] = opened
             self.keeper.store.events.log(events.TAMPER, 0, 1 - opened, opened, number)
 
-    def brown_out(self):
-        """Power is about to go: keep everything now."""
-        self.meter.sample()
-        self.keeper.down(events.BROWN_OUT)
+    def supply(self, good):
+        """The supply is `good`, or is failing. Call it in every turn, with False for one turn at least after each fall.
+
+        At its fall everything is kept and POWER_DOWN logged; what is counted on the charge that is left is kept, too, in some
+        more commits. If it was good again for _STEADY_S, BROWN_OUT is logged with the seconds until then, and it may fall anew.
+        """
+        clock = self.meter.clock
+        clock.tick()
+        uptime = clock.uptime
+        if not good:
+            self._good_from = -1
+            if self._commits < 0:
+                self._commits = _COMMITS_LEFT
+                self._fell = uptime
+                self.shut_down()
+            elif self._commits:
+                self.meter.sample()
+                if self.meter.uncommitted and self.meter.keep:
+                    self._commits -= 1
+                    self.meter.keep()
+        elif self._commits >= 0:
+            if self._good_from < 0:
+                self._good_from = uptime
+            elif uptime - self._good_from > _STEADY_S:
+                self._commits = -1
+                self.keeper.store.events.log(events.BROWN_OUT, 0, 0, self._good_from - self._fell)
 
     def shut_down(self):
-        """The board stops by itself: keep everything."""
+        """The board is about to stop: keep everything, and say so."""
         self.meter.sample()
         self.keeper.down(events.POWER_DOWN)
 

@@ -53,7 +53,7 @@ NOTHING = ""
 KINDS = {
     POWER_UP: ("power up", ORDINARY, "reset cause", TIME, "last known before", NUMBER, "power-ups"),
     POWER_DOWN: ("power down", ORDINARY, "", NOTHING, "", NOTHING, ""),
-    BROWN_OUT: ("brown-out", ORDINARY, "", NOTHING, "", NOTHING, ""),
+    BROWN_OUT: ("brown-out", ORDINARY, "", NOTHING, "", NUMBER, "seconds until it was good again"),
     CLOCK_SET: ("clock set", ORDINARY, "", TIME, "old", TIME, "new"),
     PROFILE_ACCEPTED: ("profile accepted", LEGAL, "", TAG, "active", TAG, "next"),
     PROFILE_CHANGED: ("profile changed", LEGAL, "", TAG, "old", TAG, "new"),

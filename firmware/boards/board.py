@@ -155,6 +155,7 @@ class Board:
         self._tamper = _input(config, "tamper")
         self._power = _input(config, "brownout")
         self._failing = False
+        self._has_been_good = False
         self._turns = self._replies = 0
         if self._power:
             self._power.irq(self._power_fails, machine.Pin.IRQ_FALLING)
@@ -170,6 +171,7 @@ class Board:
             while True:
                 self.turn(SAMPLE_MS)
         except KeyboardInterrupt:
+            self.device.shut_down()
             watchdog = self._watchdog
             feed = lambda timer: watchdog.feed()  # noqa: E731
             machine.Timer(-1, period=_FEED_MS, mode=machine.Timer.PERIODIC, callback=feed)
@@ -183,9 +185,8 @@ class Board:
         if left > 0:
             self._poll.poll(min(left, _TURN_MS))
             self._serve()
-        if self._failing:
-            self._failing = False
-            self.device.brown_out()
+        if self._power:
+            self._watch_supply()
         now = time.ticks_ms()
         passed = time.ticks_diff(now, self._last)
         if passed < wait:
@@ -202,6 +203,15 @@ class Board:
             if self._turns >= _TURNS_A_COLLECTION:
                 self._collect()
         self._watchdog.feed()
+
+    def _watch_supply(self):
+        """A board that starts on a rising supply has not seen it fall."""
+        failing = self._failing
+        self._failing = False
+        good = self._power() and not failing
+        self._has_been_good = self._has_been_good or good
+        if self._has_been_good:
+            self.device.supply(good)
 
     def _serve(self):
         uart = self.uart

@@ -5,9 +5,10 @@
 The bench writes 8-byte commands to standard input: `op u8, index u8, zero u16, value u32`, little-endian:
     A  advance the clock by `value` ms      P  `value` pulses on channel `index`      S  answer `value` on standard output
     C  input `index` of a condition measures `value` from now on, 0xFFFFFFFF: it is missing
-    T  the tamper input is `value` from now on: 1 opened, 0 closed      B  power is about to go
+    T  the tamper input is `value` from now on: 1 opened, 0 closed      B  the supply fails (1), is good again (0)
     J  the counter behind channel `index` was reset or jumped
-Counts belong to the moment at which they arrive. Power off is the end of the process. Standard input and the link, an
+Counts belong to the moment at which they arrive. Power off is the process killed; at
+the end of standard input it stops by itself and keeps everything. Standard input and the link, an
 inherited file descriptor, do not block: MicroPython's `read(n)` otherwise waits for n bytes.
 """
 
@@ -101,7 +102,7 @@ class Bench:
                 self.inputs[index].flags = value
                 meter.sample()
             elif op == BROWN_OUT:
-                device.brown_out()
+                device.supply(not value)
         return True
 
 
@@ -158,6 +159,7 @@ def main(path, slot=None):
         for stream, events in poll.poll(0 if busy else -1):
             if stream is source:
                 if not bench.serve(device):
+                    device.shut_down()
                     return
             elif events & select.POLLIN:
                 for reply in device.server.feed(link.read(READ_SIZE)):

@@ -224,6 +224,8 @@ class PicoRig:
             for spec in self.config["channels"]:
                 if "pin" in spec:
                     self.board.drive(spec["pin"], True)
+            if "brownout" in self.config:
+                self.board.drive(self.config["brownout"], True)
             printed = bytearray()
             self.pump.usb.tap = printed.extend
             try:
@@ -259,6 +261,11 @@ class PicoRig:
         """Drive a channel's pin through a train that starts now."""
         with self.pump.lock:
             self.board.edges(self.config["channels"][channel]["pin"], train)
+
+    def brown_out(self, failing: bool = True) -> None:
+        """The supply signals that it is about to fail, or that it is good again."""
+        with self.pump.lock:
+            self.board.drive(self.config["brownout"], not failing)
 
     def advance(self, milliseconds: int) -> None:
         """Let the Pico's time pass, as fast as the emulator can."""

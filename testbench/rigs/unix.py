@@ -134,6 +134,17 @@ class UnixRig:
         self.flash.powered = False
         self._commands.clear()
 
+    def stop(self) -> None:
+        """Let the meter stop by itself, as a board does that is switched off in order. Raises RigError if it does not."""
+        assert self._process is not None
+        self.settle()
+        os.close(self._stdin)
+        self._stdin = os.open(os.devnull, os.O_WRONLY)
+        code = self._process.wait(ANSWER_SECONDS)
+        if code:
+            raise self._ended()
+        self.off()
+
     def await_restart(self, seconds: float = ANSWER_SECONDS) -> None:
         """Wait until the meter ends to be started again, as after an update, and start it. Raises RigError."""
         assert self._process is not None
@@ -180,9 +191,9 @@ class UnixRig:
         """The external counter behind `channel` is reset or jumps: what it counted meanwhile is not known."""
         self._send(b"J"[0], channel, flags.COUNTER_JUMP)
 
-    def brown_out(self) -> None:
-        """The meter's supply signals that it is about to fail."""
-        self._send(b"B"[0], 0, 0)
+    def brown_out(self, failing: bool = True) -> None:
+        """The meter's supply signals that it is about to fail, or that it is good again."""
+        self._send(b"B"[0], 0, int(failing))
 
     def settle(self) -> None:
         """Return when the meter has taken in everything sent so far. Raises RigError if it ended."""

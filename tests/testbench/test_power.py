@@ -145,6 +145,69 @@ def test_a_brown_out_signal_commits_at_once() -> None:
         assert indices(meter) == (77, 0)
 
 
+def told(meter: Meter) -> list[tuple[str, str]]:
+    """The ordinary events behind the last power-up."""
+    found = [(event.name, event.details) for event in events.read(meter, layout_of_events.ORDINARY)]
+    last = max(n for n, (name, _) in enumerate(found) if name == "power up")
+    return found[last + 1 :]
+
+
+def test_what_is_counted_while_the_supply_fails_is_kept_and_the_power_down_told() -> None:
+    image = profile(10_000, 100_000)
+    with UnixRig(image.data, time=START) as rig, connect(rig.url, address=1) as meter:
+        rig.stimulus.pulses(0, 77)
+        rig.brown_out()
+        for _ in range(3):
+            rig.stimulus.pulses(0, 1)
+            rig.brown_out()
+        rig.clock.settle()
+        assert told(meter) == [("power down", "")]
+        rig.power.off()
+        rig.power.on()
+        assert indices(meter) == (80, 0)
+
+
+def test_a_brown_out_that_is_over_is_told_and_metering_goes_on() -> None:
+    image = profile(10_000, 100_000)
+    with UnixRig(image.data, time=START) as rig, connect(rig.url, address=1) as meter:
+        for _ in range(2):
+            rig.stimulus.pulses(0, 5)
+            for failing, milliseconds in ((True, 500), (False, 100), (True, 1000), (False, 1900), (False, 1500), (False, 0)):
+                rig.brown_out(failing)
+                rig.clock.advance(milliseconds)
+        rig.stimulus.pulses(0, 5)
+        rig.clock.settle()
+        over = ("brown-out", "seconds until it was good again 1")
+        assert told(meter) == [("power down", ""), over] * 2
+        assert indices(meter) == (15, 0)
+
+
+def test_a_supply_warning_that_stays_on_does_not_wear_the_flash() -> None:
+    image = profile(10_000, 100_000)
+    with UnixRig(image.data, time=START) as rig, connect(rig.url, address=1) as meter:
+        rig.brown_out()
+        rig.clock.settle()
+        before = rig.flash.read(0, 16 * 4096)
+        for _ in range(200):
+            rig.stimulus.pulses(0, 1)
+            rig.brown_out()
+        rig.clock.settle()
+        after = rig.flash.read(0, 16 * 4096)
+        written = sum(1 for was, now in zip(before, after, strict=True) if was != now)
+        assert written < 9 * 256
+        assert indices(meter) == (200, 0)
+
+
+def test_a_meter_that_stops_by_itself_keeps_everything_and_tells() -> None:
+    image = profile(10_000, 100_000)
+    with UnixRig(image.data, time=START) as rig, connect(rig.url, address=1) as meter:
+        rig.stimulus.pulses(1, 9)
+        rig.stop()
+        rig.power.on()
+        assert indices(meter) == (0, 9)
+        assert [event.name for event in events.read(meter, layout_of_events.ORDINARY)] == ["power up", "power down", "power up"]
+
+
 def test_any_flipped_bit_in_the_registers_costs_nothing_and_is_told() -> None:
     image = profile()
     random_ = random.Random(5)
@@ -222,7 +285,7 @@ def test_events_are_read_in_order_and_a_spoilt_one_shows() -> None:
             "power up",
             "clock set",
             "tamper",
-            "brown-out",
+            "power down",
             "power up",
         ]
         assert got["events"][1]["details"] == "old 2026-01-01 00:00:00Z, new 2026-01-01 00:01:40Z"

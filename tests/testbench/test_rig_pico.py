@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hostlink import events
 from hostlink.meter import Meter, connect
+from protocol import events as kinds
 from protocol import frame, messages
 from testbench import series as measured
 from testbench.demo import gas_profile
@@ -25,7 +27,7 @@ REPLY_LIMIT_S = 0.005
 
 @pytest.fixture(scope="module")
 def rig(meter_uf2: Path) -> Iterator[PicoRig]:
-    with PicoRig(PROFILE, config=board_config(channels=1), image=meter_uf2) as running:
+    with PicoRig(PROFILE, config=board_config(channels=1, brownout=11), image=meter_uf2) as running:
         yield running
 
 
@@ -78,3 +80,23 @@ def test_the_first_byte_of_a_reply_comes_within_its_limit(rig: PicoRig) -> None:
 def test_its_files_are_where_the_stock_image_leaves_them_alone(rig: PicoRig) -> None:
     assert len(boot_file()) <= 512
     assert set(get_files(rig.board)) == {"board.json", "profile.bin"}
+
+
+def test_what_a_failing_supply_leaves_time_for_outlives_the_cut(rig: PicoRig, meter: Meter) -> None:
+    """The warning falls, comes back, falls again, and power goes: the last quanta are kept, and the events tell."""
+    before = meter.registers().registers[0].amount.whole
+    rig.brown_out()
+    rig.advance(30)
+    rig.brown_out(False)
+    rig.advance(2300)
+    rig.edges(0, pulse_train(4, 500.0))
+    rig.advance(15)
+    rig.brown_out()
+    rig.advance(25)
+    rig.edges(0, pulse_train(2, 500.0))
+    rig.advance(30)
+    rig.power.off()
+    rig.power.on()
+    assert meter.registers().registers[0].amount.whole == before + 6
+    names = [event.name for event in events.read(meter, kinds.ORDINARY)]
+    assert names == ["power up", "power down", "brown-out", "power down", "power up"]
