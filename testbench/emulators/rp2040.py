@@ -221,7 +221,20 @@ class NorFlash(RPSSI):
             answer = self._uid[at] if 0 <= at < len(self._uid) else 0
         if len(self._tx_buffer) > 1 and self._tx_buffer[0] == CMD_READ_STATUS_1 and self.busy:
             answer |= _STATUS_BUSY
+            self._rest()
         return answer
+
+    def _rest(self) -> None:
+        """Firmware that asks whether the flash is ready asks until it is: time and PIO go on to then, or to whoever stops time."""
+        chip, clock = self.rp2040, self.rp2040.clock
+        while self.busy and not chip.simulator.stopped:
+            step = self._busy_until - clock.nanos
+            if clock.has_scheduled_alarm:
+                step = min(step, clock.nanos_to_next_alarm)
+            clock.tick(step)
+            for pio in chip.pio:
+                if not pio.stopped:
+                    pio.advance(max(int(step * _CLK_SYS_HZ / 1e9), 1))
 
     def _apply_command(self) -> None:
         opcode = self._tx_buffer[0] if self._tx_buffer else 0
