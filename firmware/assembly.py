@@ -6,6 +6,7 @@ from protocol import events
 from protocol import status as flags
 
 from .blobs import BlobService
+from .calibration import Adjusted
 from .keeper import Keeper
 from .link import Server
 from .meter import Meter
@@ -83,23 +84,27 @@ class Assembly:
         self.keeper.down(events.POWER_DOWN)
 
 
-def assemble(image, clock, drivers, inputs, identity, address, nor=None, reset=events.RESET_POWER, random=None, slots=None):
+def assemble(
+    image, clock, drivers, inputs, identity, address, nor=None, reset=events.RESET_POWER, random=None, slots=None, chips=None
+):
     """Put a meter together.
 
     `image` is the profile that a new meter starts with (`protocol.image.Image`), `clock` a `firmware.clock.Clock`, `drivers` one a
     channel and `inputs` one a condition's source (`firmware.meter.Meter`), `identity` of `firmware.identity`, `address` that of
     the link. `nor` is the flash (`firmware.store.nor`); without it nothing outlives a power cut. `reset` is why the board started.
     `random(n)` gives n bytes that nobody can foretell, by default `os.urandom`. `slots` (`boards.slots.Slots`) takes updates.
+    `chips` are those of `drivers` that can be calibrated, by channel number (`firmware.calibration`).
     """
     nor = nor or RamNor(MINIMUM * _SMALL_SECTOR, _SMALL_SECTOR)
     store = Store(nor, clock)
+    inputs = [Adjusted(one) for one in inputs]
     keeper = Keeper(
         store, image, lambda image: Meter(image, clock, drivers, identity, inputs, store.records, store.events), reset
     )
     service = MeterService(keeper.meter)
     handlers = service.table()
     handlers.update(BlobService(keeper.meter, keeper).table())
-    trust = Trust(keeper.meter, store, random or os.urandom)
+    trust = Trust(keeper.meter, store, random or os.urandom, chips or {}, inputs)
     keeper.differs = trust.parameters.differs
     handlers.update(trust.table())
     handlers.update(store.events.table())

@@ -169,6 +169,9 @@ def shown(parameter: Parameter) -> str:
             return "as the profile says"
         value = Decimal(fields["mantissa"]).scaleb(fields["exponent"])
         return f"{value.normalize():f} {registers.UNITS.get(fields['unit'], fields['unit'])}"
+    if "gain" in fields:
+        gain, (name, other) = fields["gain"], list(fields.items())[1]
+        return f"gain {gain:+d} ppm, {name} {other:+d}" if gain or other else "not adjusted"
     if "text" in fields:
         return fields["text"].rstrip(b"\0").decode(errors="replace")
     if parameter.number == parameters.BASE_TEMPERATURE:

@@ -7,6 +7,7 @@ TonneError                     exit code of the command
 │   ├── NoReply                silence, only noise, or only our own echo
 │   └── Refused                the meter answered that it will not
 ├── FlashError            5    a board could not be made a meter: the message says at which step and why
+│   ├── CalibrationError       a reading is not plausible, or stays outside its limit
 │   ├── CompileError           the firmware does not compile for the board
 │   └── BoardError             the board is not one that can be flashed, or fell silent
 ├── DataError             4    bytes that are not what they claim: frame, record, image, capture
@@ -53,6 +54,10 @@ class FlashError(TonneError):
     """A board could not be made a meter."""
 
     exit_code = 5
+
+
+class CalibrationError(FlashError):
+    """The meter's reading is not plausible beside the reference, or cannot be brought within its limit."""
 
 
 class CompileError(FlashError):

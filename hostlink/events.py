@@ -9,7 +9,7 @@ from hostlink.errors import Refused
 from hostlink.tables import body_values, values
 from hostlink.values import utc
 from protocol import events as layout
-from protocol import messages
+from protocol import messages, parameters
 from protocol import status as codes
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _SUBJECTS: dict[int, dict[int, str]] = {
     layout.AUTHENTICATION_FAILED: layout.ACTORS,
     layout.KEY_CHANGED: layout.ACTORS,
 }
+
+_ADJUSTMENTS = range(parameters.CALIBRATION, parameters.INPUT_CALIBRATION + parameters.INPUTS)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Event:
         _, _, subject, old_read, old, new_read, new = layout.KINDS.get(
             self.kind, ("", 0, "subject", "tag", "old", "tag", "new")
         )
+        if self.kind == layout.CONFIGURATION and self.subject in _ADJUSTMENTS:
+            name, _, _ = parameters.TABLE[self.subject]
+            return f"{name}, old {_adjustment(self.subject, self.old)}, new {_adjustment(self.subject, self.new)}"
         words = _SUBJECTS.get(self.kind, {}).get(self.subject, self.subject)
         parts = [f"{subject} {words}"] if subject else []
         parts += [
@@ -122,6 +127,10 @@ def breaks(events: Iterable[Event]) -> list[str]:
             found.append(f"event {event.sequence}: the chain breaks here")
         before = event
     return found
+
+
+def _adjustment(number: int, raw: bytes) -> str:
+    return ", ".join(f"{name} {value:+d}" for name, value in values(parameters.LAYOUTS[number], raw).items())
 
 
 def _read(how: str, raw: bytes) -> str:

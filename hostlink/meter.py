@@ -160,6 +160,16 @@ class Meter(TrustClient):
         """The meter's own counters, by field name of `protocol.messages.STATUS_REPLY`."""
         return body_values(messages.STATUS_REPLY, self.ask(messages.STATUS), "status")
 
+    def inputs(self) -> list[tuple[int | None, int | None]]:
+        """Every input of the board: what it measures, and what its calibration makes of it; None: missing."""
+        body = self.ask(messages.INPUTS)
+        head = body_values(messages.INPUTS_REPLY, body, "inputs", rest=True)
+        entry, at = messages.INPUT_ENTRY, messages.INPUTS_REPLY.size
+        if len(body) != at + head["count"] * entry.size:
+            raise DataError(f"expected {head['count']} inputs of {entry.size} bytes, got {len(body) - at} bytes")
+        found = [values(entry, body, at + n * entry.size) for n in range(head["count"])]
+        return [(*(None if got[name] < 0 else got[name] for name in ("raw", "value")),) for got in found]  # type: ignore[misc]
+
     def clock(self) -> Time:
         """The meter's time."""
         return _clock(self.ask(messages.CLOCK_GET))

@@ -119,6 +119,12 @@ SELF_TEST = 0x30
 SELF_TEST_REPLY = Layout("done/u16 failed/u16 errors/u32 heap_used/u32 heap_free/u32")
 """`done` and `failed` are checks of `protocol.selftest`; `errors` counts bad answers of chips; the heap in bytes, collected."""
 
+INPUTS = 0x31
+INPUT_ENTRY = Layout("raw/i32 value/i32")
+"""What a board's input measures now and what calibration makes of it, in the unit of its condition; -1: missing."""
+INPUTS_REPLY = Layout("time/u32/s count/u8")
+"""Every input of the board, in order."""
+
 CATALOGUE = {
     IDENTIFY: ("identify", EMPTY, IDENTITY, None),
     READING: ("reading", EMPTY, READING_REPLY, None),
@@ -144,5 +150,6 @@ CATALOGUE = {
     SEAL_CLOSE: ("close seal", EMPTY, SEAL_REPLY, None),
     SEAL_BREAK: ("break seal", EMPTY, SEAL_REPLY, None),
     SELF_TEST: ("self test", EMPTY, SELF_TEST_REPLY, None),
+    INPUTS: ("inputs", EMPTY, INPUTS_REPLY, INPUT_ENTRY),
 }
 """Message code: name, request, reply, entry of the reply's list (None: no list, or a list of another shape)."""

@@ -2,7 +2,8 @@
 
 FROZEN is of the type: only another firmware has another value. SEALED is of this device and legally relevant: anybody with a
 role sets it while the seal is open; once it is closed, the laboratory or the manufacturer, and the seal breaks. MARKET
-is of the site: any role, sealed or not. Every change is an event with the old and the new value.
+is of the site: any role, sealed or not. CALIBRATED takes the laboratory or the manufacturer always, and breaks a closed seal too.
+Every change is an event with the old and the new value.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from .layout import Layout
 FROZEN = 0
 SEALED = 1
 MARKET = 2
-CLASSES = {FROZEN: "frozen", SEALED: "sealed", MARKET: "market"}
+CALIBRATED = 3
+CLASSES = {FROZEN: "frozen", SEALED: "sealed", MARKET: "market", CALIBRATED: "calibrated"}
 
 PULSE_WEIGHT = 1
 CHANNELS = 4
@@ -20,12 +22,26 @@ CHANNELS = 4
 BASE_TEMPERATURE = 5
 BASE_PRESSURE = 6
 SITE = 7
+CALIBRATION = 8
+ELEMENTS = 3
+"""The adjustment of measuring element e (phase A, B, C) behind channel n is parameter `CALIBRATION + ELEMENTS * n + e`."""
+INPUT_CALIBRATION = CALIBRATION + CHANNELS * ELEMENTS
+INPUTS = 4
+"""The adjustment of input n is parameter `INPUT_CALIBRATION + n`."""
 FRACTION_BITS = 32
 LONGEST_INTERVAL = 33
 SIGNATURES = 34
 
 WEIGHT = "mantissa/u32 exponent/i8 quantity/u8 unit/u8"
 """A pulse is `mantissa * 10**exponent unit` of a quantity (`protocol.registers`); mantissa 0: as the profile says."""
+ADJUSTMENT = "gain/i32/ppm delay/i16"
+"""What a chip counts is multiplied by `1 + gain / 10**6`; `delay` is the current's against the voltage, in the chip's steps."""
+INPUT_ADJUSTMENT = "gain/i32/ppm offset/i32"
+"""A value becomes `value * (1 + gain / 10**6) + offset`, in its own unit, rounded to nearest."""
+GAIN_LIMIT = 200000
+DELAY_LIMIT = 255
+OFFSET_LIMIT = 10000
+"""What goes further is no adjustment but a wrong part, a wrong reference or a slip, and is refused."""
 
 TABLE = {
     PULSE_WEIGHT: ("pulse weight 0", WEIGHT, SEALED),
@@ -40,9 +56,15 @@ TABLE = {
     SIGNATURES: ("signatures of the meter's key", "value/u32", FROZEN),
 }
 """Number: name, layout of the value, class."""
+for _n in range(CHANNELS * ELEMENTS):
+    _name = "calibration of channel %d %s" % (_n // ELEMENTS, "ABC"[_n % ELEMENTS])
+    TABLE[CALIBRATION + _n] = (_name, ADJUSTMENT, CALIBRATED)
+for _n in range(INPUTS):
+    TABLE[INPUT_CALIBRATION + _n] = ("calibration of input %d" % _n, INPUT_ADJUSTMENT, CALIBRATED)
 
 CHANGEABLE = tuple(number for number in sorted(TABLE) if TABLE[number][2] != FROZEN)
-LAYOUTS = {number: Layout(TABLE[number][1]) for number in TABLE}
+_SHARED = {text: Layout(text) for text in {one[1] for one in TABLE.values()}}
+LAYOUTS = {number: _SHARED[TABLE[number][1]] for number in TABLE}
 
 
 def normal(mantissa, exponent):
@@ -54,10 +76,10 @@ def normal(mantissa, exponent):
 
 
 def digest(values):
-    """SHA-256 over the sealed parameters, `number u8 | value` in ascending order; `values` are bytes by number."""
+    """SHA-256 over the sealed and calibrated parameters, `number u8 | value` in ascending order; `values` are bytes by number."""
     found = hashlib.sha256()
     for number in CHANGEABLE:
-        if TABLE[number][2] == SEALED:
+        if TABLE[number][2] in (SEALED, CALIBRATED):
             found.update(bytes((number,)))
             found.update(values[number])
     return found.digest()

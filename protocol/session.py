@@ -40,6 +40,7 @@ NEEDS = {
     messages.SEAL_CLOSE: INSTALLER,
     messages.SEAL_BREAK: LABORATORY,
     messages.SELF_TEST: NOBODY,
+    messages.INPUTS: NOBODY,
 }
 """The role that a message needs once a meter has keys. What a factory-new meter takes from nobody says its handler."""
 

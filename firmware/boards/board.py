@@ -141,7 +141,9 @@ class Board:
         clock = RtcClock(Ds3231(wiring.i2c(config["rtc"])) if "rtc" in config else None)
         who = identity(config["serial"], hardware, _digest())
         reset = _RESETS.get(machine.reset_cause(), events.RESET_POWER)
-        self.device = assemble(image, clock, wiring.channels, wiring.inputs, who, config["address"], nor, reset=reset)
+        self.device = assemble(
+            image, clock, wiring.channels, wiring.inputs, who, config["address"], nor, reset=reset, chips=wiring.chips
+        )
         self.device.server.add(SelfTest(self.device.meter, self.polled).table())
         self.uart = buses.uart(link)
         self.usb = UsbLink(closed)

@@ -15,7 +15,8 @@ class WiringError(ValueError):
 
 
 class Wiring:
-    """`channels` and `inputs` in the order of `board.json`, and `polled`: the drivers that ask their chips.
+    """`channels` and `inputs` in the order of `board.json`, `polled`: the drivers that ask their chips, and `chips`: those of
+    channels, which can be calibrated, by channel number.
 
     `board` opens what is needed: `pulse(number, spec)`, `uart(spec)`, `spi(spec)`, `select(spec)`, `i2c(spec)`.
     """
@@ -27,7 +28,11 @@ class Wiring:
         self._chips = {}
         self._lines = {}  # type: dict
         self._pulses = 0
+        self.chips = {}
         self.channels = [self._make(spec) for spec in config.get("channels", ())]
+        for n, channel in enumerate(self.channels):
+            if channel in self.polled:
+                self.chips[n] = channel
         self.inputs = [self._make(spec) for spec in config.get("inputs", ())]
         for uart, points in self._lines.items():
             from firmware.drivers.modbus import ModbusLine

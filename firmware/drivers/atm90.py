@@ -1,6 +1,8 @@
 """ATM90E26 (one phase) and ATM90E32 (three phases) energy chips on SPI.
 
 Sources: Microchip (Atmel-46002) ATM90E26 datasheet, chapters 4 and 5; ATM90E32AS datasheet (Atmel-46003), chapters 4 and 6.
+Calibration is the chip's: power is multiplied by 1 + gain register / 2**15 (two's complement); the delay register delays the
+current by steps of 1 / 2.048 MHz, with bit 15 the voltage.
 SPI mode 3, most significant bit first, at most 160 kbit/s for the E26 and 1.2 Mbit/s for the E32; a frame is an address
 with a read bit and 16 bits of data. The energy register is cleared by reading it: one step is one quantum (0.1 CF pulse of
 the E26, 0.01 of the E32). What a disturbed transfer spoilt is still in LastData, which reading does not change.
@@ -12,6 +14,9 @@ from .counter import Counter
 
 _FULL = const(0x10000)
 _READ = const(0x80)
+_ONE = const(0x8000)
+_DELAY = const(0xFF)
+_VOLTAGE = const(0x8000)
 
 
 class Atm90:
@@ -22,7 +27,9 @@ class Atm90:
     """
 
     ADDRESS_SIZE = 1
-    ENERGY = LAST = 0
+    ENERGY = LAST = GAIN = 0
+    ELEMENTS = 1
+    DELAYS = 1
 
     def __init__(self, spi, select, per_second, settings=(), period=1000):
         self.counter = Counter(per_second, 16)
@@ -32,6 +39,8 @@ class Atm90:
         self._spi = spi
         self._select = select
         self._settings = settings
+        self._adjusted = dict(settings)
+        self._stale = False
         self._period = period
         self._longest = _FULL * 1000 // per_second
         self._out = bytearray(self.ADDRESS_SIZE + 2)
@@ -62,6 +71,19 @@ class Atm90:
             self.counter.add(steps)
         if steps is not None:
             self.counter.passed = 0
+        if self._stale:
+            self._set_up()
+
+    def calibrate(self, element, gain, delay):
+        """Adjust one phase: the settings' own gain times `1 + gain / 10**6`, the settings' delay and `delay` steps more."""
+        register = self.GAIN + 2 * element
+        settings = dict(self._settings)
+        gain_set, delay_set = settings.get(register, 0), settings.get(register + 1, 0)
+        factor = (_ONE + gain_set - (gain_set >> 15 << 16)) * (1000000 + gain)
+        steps = (delay_set & _DELAY) * (-1 if delay_set & _VOLTAGE else 1) + delay
+        self._adjusted[register] = (factor + 500000) // 1000000 - _ONE & 0xFFFF
+        self._adjusted[register + 1] = steps if steps >= 0 else _VOLTAGE | -steps
+        self._stale = self._counting
 
     def is_running(self):
         """Whether the chip is set up: a reset takes that away."""
@@ -83,6 +105,10 @@ class Atm90:
         if self._counting:
             self.counter.jump()
             self._counting = False
+        self._set_up()
+
+    def _set_up(self):
+        self._stale = False
         self.configure()
         if not self.is_running():
             self.errors += 1
@@ -118,7 +144,7 @@ class Atm90:
 class Atm90e26(Atm90):
     """One phase. `settings` are of the metering (0x21 to 0x2B) and measurement (0x31 to 0x3A) calibration."""
 
-    ENERGY, LAST = 0x40, 0x06
+    ENERGY, LAST, GAIN = 0x40, 0x06, 0x23
     _BLOCKS = ((0x20, 0x21, 0x2B, 0x2C), (0x30, 0x31, 0x3A, 0x3B))
 
     def is_running(self):
@@ -130,7 +156,7 @@ class Atm90e26(Atm90):
         self.write(0x00, 0x789A)
         for start, first, last, check in self._BLOCKS:
             self.write(start, 0x5678)
-            for register, value in self._settings:
+            for register, value in self._adjusted.items():
                 if first <= register <= last:
                     self.write(register, value)
             total = parity = 0
@@ -146,7 +172,8 @@ class Atm90e32(Atm90):
     """Three phases: total forward active energy. `settings` are any of its configuration and calibration registers."""
 
     ADDRESS_SIZE = 2
-    ENERGY, LAST = 0x80, 0x78
+    ENERGY, LAST, GAIN = 0x80, 0x78, 0x47
+    ELEMENTS = 3
 
     def is_running(self):
         """MeterEn (0x00) is 0 after a reset."""
@@ -156,7 +183,7 @@ class Atm90e32(Atm90):
         """Reset the chip, open its configuration registers, write them, close them."""
         self.write(0x70, 0x789A)
         self.write(0x7F, 0x55AA)
-        for register, value in self._settings:
+        for register, value in self._adjusted.items():
             self.write(register, value)
         self.write(0x00, 1)
         self.write(0x7F, 0)

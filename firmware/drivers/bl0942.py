@@ -1,6 +1,7 @@
 """BL0942 single-phase energy chip on a UART. Source: Shanghai Belling, BL0942 datasheet V1.06, chapters 2.6, 2.9 and 3.
 
-Its counter CF_CNT counts energy pulses in 24 bits, free running; one pulse is one quantum. The chip is asked for its packet
+Its counter CF_CNT counts energy pulses in 24 bits, free running; one pulse is one quantum. It has no gain register (chapter 2.6):
+calibration scales what it counted. The chip is asked for its packet
 of 23 bytes every `period` milliseconds. A MODE that is not the one written here says that it was reset.
 """
 
@@ -32,6 +33,9 @@ class Bl0942:
     missing or whose checksum was wrong; each is asked for again at the next period and nothing is lost.
     """
 
+    ELEMENTS = 1
+    DELAYS = 0
+
     def __init__(self, uart, per_second, address=0, period=1000):
         self.counter = Counter(per_second, 24)
         self.take = self.counter.take
@@ -47,6 +51,10 @@ class Bl0942:
         self._state = _IDLE
         self._since = period
         self._configured = False
+
+    def calibrate(self, element, gain, delay):
+        """Count `1 + gain / 10**6` times what the chip counts."""
+        self.counter.gain = gain
 
     def poll(self, passed):
         """Go on with the conversation, `passed` milliseconds later."""

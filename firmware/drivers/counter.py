@@ -2,6 +2,7 @@
 
 from protocol.status import COUNTER_JUMP
 
+_MILLION = 1000000
 MISSING = -1
 """A measuring driver's value while it has none."""
 
@@ -15,6 +16,9 @@ class Counter:
 
     def __init__(self, per_second, bits):
         self.jumps = 0
+        self.gain = 0
+        """Calibration in ppm; what it leaves of a quantum is carried to the next."""
+        self._rest = 0
         self._waiting = 0
         self._flags = 0
         self._per_second = per_second
@@ -31,12 +35,16 @@ class Counter:
             if moved > self._per_second * (self.passed + 1000) // 1000:
                 self.jump()
             else:
-                self._waiting += moved
+                self.add(moved)
         self._last = raw
         self.passed = 0
 
     def add(self, count):
         """The chip handed over `count` quanta and cleared its counter."""
+        if self.gain:
+            scaled = count * (_MILLION + self.gain) + self._rest
+            count = scaled // _MILLION
+            self._rest = scaled - count * _MILLION
         self._waiting += count
 
     def jump(self):

@@ -2,7 +2,7 @@
 
 from protocol import events, messages, parameters, session
 from protocol import status as codes
-from protocol.parameters import CHANGEABLE, LAYOUTS, SEALED, TABLE
+from protocol.parameters import CALIBRATED, CHANGEABLE, LAYOUTS, SEALED, TABLE
 from protocol.registers import FRACTION_BITS
 
 from ..refusal import Refusal
@@ -73,10 +73,10 @@ class SealService:
     """Handlers for `link.Server`: parameters, and closing and breaking the seal.
 
     `show()` is called when the seal has changed; `image()` is the profile that governs, or will
-    from the end of the running interval.
+    from the end of the running interval. `calibration` (`firmware.calibration.Calibration`) checks and applies adjustments.
     """
 
-    def __init__(self, guard, keys, security, values, log, show, image):
+    def __init__(self, guard, keys, security, values, log, show, image, calibration):
         self._guard = guard
         self._keys = keys
         self._security = security
@@ -84,6 +84,7 @@ class SealService:
         self._log = log
         self._show = show
         self._image = image
+        self._calibration = calibration
 
     def table(self):
         """`{message: (request size or -1, handler)}`."""
@@ -109,15 +110,19 @@ class SealService:
             raise Refusal(codes.NOT_ALLOWED, number)
         before = self._parameters.get(number)
         if bytes(value) != before:
-            breaks = kind == SEALED and self._security.sealed
-            if breaks and not self._guard.allows(session.LABORATORY):
-                raise Refusal(codes.SEALED, number)
+            breaks = kind in (SEALED, CALIBRATED) and self._security.sealed
+            if (breaks or kind == CALIBRATED) and not self._guard.allows(session.LABORATORY):
+                raise Refusal(codes.SEALED if breaks else codes.NOT_ALLOWED, number)
+            if kind == CALIBRATED:
+                self._calibration.check(number, value)
             self._log.require_room(2 if breaks else 1)
             if breaks:
                 self._break()
             self._note(events.CONFIGURATION, parameters.shown(before), parameters.shown(value), number)
             if not self._parameters.set(number, value):
                 raise Refusal(codes.STORAGE)
+            if kind == CALIBRATED:
+                self._calibration.apply(number)
         return self._answer(number, out)
 
     def close(self, body, out):

@@ -3,6 +3,7 @@
 from protocol import events, messages
 from protocol import status as flags
 
+from ..calibration import Calibration
 from . import parameters
 from .kept import Keys, Security
 from .parameters import Parameters, SealService
@@ -15,9 +16,11 @@ LEVELS, HEIGHT = 3, 5
 
 
 class Trust:
-    """`store` is a `firmware.store.layout.Store`; `random(n)` gives n bytes that nobody can foretell."""
+    """`store` is a `firmware.store.layout.Store`; `random(n)` gives n bytes that nobody can foretell; `chips` and `inputs` as
+    `firmware.calibration` has them.
+    """
 
-    def __init__(self, meter, store, random):
+    def __init__(self, meter, store, random, chips, inputs):
         self._meter = meter
         self._log = store.events
         self._random = random
@@ -25,6 +28,7 @@ class Trust:
         self._security = security = Security(store.journal("security", Security.size()))
         frozen = parameters.frozen(1 << LEVELS * HEIGHT)
         self.parameters = Parameters(store.journal("configuration", parameters.size()), frozen)
+        self._calibration = Calibration(chips, inputs, self.parameters, meter.clock)
         serial = meter.identity[0]
         self._serial = serial + bytes(16 - len(serial))
         self.guard = Guard(keys, security, self._serial, meter.clock, random, self._failed, self._log)
@@ -44,8 +48,10 @@ class Trust:
             self._log,
             self._show_seal,
             lambda: self._meter.next or self._meter.image,
+            self._calibration,
         )
         handlers.update(seal.table())
+        handlers.update(self._calibration.table())
         handlers.update(self.statements.table())
         handlers[messages.TRUST] = (0, self.trust)
         return handlers

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from hostlink.calibrate.plan import load
+from hostlink.calibrate.run import bench_command
+from hostlink.cli.progress import bars
 from hostlink.cli.secret import PassphraseFile, open_keys
 from hostlink.errors import DataError, FlashError, UsageError
 from hostlink.flash import station
@@ -20,7 +23,7 @@ from hostlink.flash.ledger import Ledger, Unit, label
 from hostlink.flash.unit import Plan, Reference
 from protocol.image import Image, ImageError
 
-STEPS = ("prompt", "files", "copy", "verify", "start", "identity", "keys", "clock", "reference", "test")
+STEPS = ("prompt", "files", "copy", "verify", "start", "identity", "keys", "clock", "calibrate", "reference", "test")
 
 
 def flash(
@@ -34,16 +37,21 @@ def flash(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="command that feeds each channel and prints how many quanta, as [10, 0]; gets serial and port"
+            help="command that feeds each channel and prints how many quanta, or the fewest and most that may be counted, as"
+            " [10, [995, 1005]]; gets serial and port"
         ),
     ] = None,
     keys: Annotated[
         Path | None, typer.Option(help="the manufacturer's key file: each unit gets keys of its own (`tonne keys new`)")
     ] = None,
     passphrase_file: PassphraseFile = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="steps of the calibration bench: a TOML file (docs/calibration.md)")
+    ] = None,
     erase: Annotated[bool, typer.Option("--erase", help="clear a board that holds other files")] = False,
 ) -> None:
-    """Flash, provision and test every Pico on USB (or each --port). Run it again to go on where it broke off."""
+    """Flash, provision, calibrate and test every Pico on USB (or each --port). Run it again to go on where it broke off."""
+    steps = load(calibration) if calibration else None
     plan = Plan(
         pico_application(),
         (source_root() / "firmware/boards/pico_boot.py").read_bytes(),
@@ -53,22 +61,13 @@ def flash(
         erase,
         _command(reference) if reference else None,
         open_keys(keys, passphrase_file) if keys else None,
+        steps,
+        partial(bench_command, steps.command) if steps else None,
     )
     urls = station.ports(port or [], serials)
     ledger = Ledger(records)
     console = Console()
-    with Progress(
-        TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.fields[step]:10}"), TimeElapsedColumn()
-    ) as bars:
-
-        def progress(url: str) -> Any:
-            task = bars.add_task(url, total=len(STEPS), step="")
-
-            def told(step: str, done: int, total: int) -> None:
-                bars.update(task, completed=STEPS.index(step) + (done / total if total else 0), step=step)
-
-            return told
-
+    with bars(STEPS, console) as progress:
         outcomes = station.run(urls, plan, ledger, progress)
     ledger.close()
     console.print(_table(outcomes))
@@ -108,8 +107,11 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _command(command: str) -> Reference:
-    def feed(unit: Unit) -> list[int]:
-        done = subprocess.run([command, unit.serial, unit.port], capture_output=True, text=True, check=False)
+    def feed(unit: Unit) -> list[Any]:
+        try:
+            done = subprocess.run([command, unit.serial, unit.port], capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise FlashError(f"cannot run the reference {command}: {error.strerror}") from None
         try:
             fed = json.loads(done.stdout)
         except ValueError:

@@ -1,11 +1,11 @@
 """A progress bar for what takes longer than two seconds; less is not worth one."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 PATIENCE = 2.0
 
@@ -31,3 +31,25 @@ def bar(what: str, total: int, console: Console) -> Iterator[Callable[..., None]
     finally:
         if shown:
             progress.stop()
+
+
+@contextmanager
+def bars(steps: Sequence[str], console: Console) -> Iterator[Callable[[str], Callable[[str, int, int], None]]]:
+    """A bar for each of several things that go on at once: `bars(name)` begins one and is told its step, done and total."""
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        TextColumn("{task.fields[step]:24}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as shown:
+
+        def begin(name: str) -> Callable[[str, int, int], None]:
+            task = shown.add_task(name, total=len(steps), step="")
+
+            def told(step: str, done: int, total: int) -> None:
+                shown.update(task, completed=steps.index(step) + (done / total if total else 0), step=step)
+
+            return told
+
+        yield begin

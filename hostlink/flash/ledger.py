@@ -104,6 +104,10 @@ class Ledger:
         found = [dict(zip(names, row, strict=True)) for row in rows]
         return [Unit(**row | {"detail": json.loads(row["detail"])}) for row in found]
 
+    def unit(self, serial: str) -> Unit | None:
+        """The unit with that serial number."""
+        return next((unit for unit in self.units() if unit.serial == serial), None)
+
     def _next(self, pattern: str) -> str:
         if "{" not in pattern:
             return pattern
@@ -125,6 +129,8 @@ def label(unit: Unit) -> str:
         f"Address        {detail.get('address', '')}",
         f"Tested         {unit.finished[:10]}",
     ]
+    if detail.get("calibration"):
+        lines.append(f"Calibrated     {detail['calibration'][-1]['at'][:10]}")
     return "\n".join(lines) + "\n"
 
 

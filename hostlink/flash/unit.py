@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hostlink.calibrate.plan import Plan as CalibrationPlan
+from hostlink.calibrate.run import Bench, Calibration
 from hostlink.errors import BoardError, FlashError, LinkError, PortError, TonneError
 from hostlink.flash.board import Board, Found, digest
 from hostlink.flash.compile import software_digest
@@ -26,8 +28,8 @@ CLOCK_LIMIT_S = 2.0
 
 Progress = Callable[[str, int, int], None]
 """Told the step, what of it is done, and its total."""
-Reference = Callable[[Unit], list[int]]
-"""Feeds a known number of quanta to each channel of a unit and returns them."""
+Reference = Callable[[Unit], Sequence[int | Sequence[int]]]
+"""Feeds a known number of quanta to each channel of a unit and returns them, or the fewest and the most that may be counted."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Plan:
     """What a board shall become. `config` is board.json without the serial number, `pattern` as for `Ledger.begin`.
 
     erase: clear a filesystem that holds foreign files. reference: for the test of what is counted. keys: the manufacturer's, of
-    which each unit's are made; without them a unit stays factory-new. clock: of time-outs.
+    which each unit's are made; without them a unit stays factory-new. calibration: the bench's steps, which `bench(port)` carries
+    out. clock: of time-outs.
     """
 
     application: Mapping[str, bytes]
@@ -46,6 +49,8 @@ class Plan:
     erase: bool = False
     reference: Reference | None = None
     keys: KeyFile | None = None
+    calibration: CalibrationPlan | None = None
+    bench: Callable[[str], Bench] | None = None
     clock: Callable[[], float] = time.monotonic
     software: bytes = field(init=False)
 
@@ -100,6 +105,8 @@ def _flash(board: Board, found: Found, unit: Unit, plan: Plan, step: Progress) -
         _give_keys(meter, unit, plan.keys)
         step("clock", 0, 1)
         _set_clock(meter, unit, plan.keys, plan.clock)
+        step("calibrate", 0, 1)
+        _calibrate(meter, unit, plan, step)
         step("reference", 0, 1)
         _count(meter, unit, plan)
         step("test", 0, 1)
@@ -218,8 +225,26 @@ def _set_clock(meter: Meter, unit: Unit, keys: KeyFile | None, clock: Callable[[
         raise FlashError(f"the clock is {off:+.1f} s off after it was set, at most {CLOCK_LIMIT_S} s are allowed")
 
 
+def _calibrate(meter: Meter, unit: Unit, plan: Plan, step: Progress) -> None:
+    """The record has what was done up to a failure."""
+    if plan.calibration is None or plan.bench is None:
+        unit.detail["calibration"] = None
+        return
+    job = Calibration(
+        meter, plan.bench(unit.port), plan.calibration.settle_s, lambda seconds: _wait(plan.clock, seconds)
+    )
+    unit.detail["calibration"] = job.record
+    job.run(plan.calibration, unit.serial, plan.keys, False, lambda done, total: step("calibrate", done, total))
+
+
+def _wait(clock: Callable[[], float], seconds: float) -> None:
+    end = clock() + seconds
+    while (left := end - clock()) > 0:
+        time.sleep(min(left, 0.05))
+
+
 def _count(meter: Meter, unit: Unit, plan: Plan) -> None:
-    """What a reference feeds in must be counted; a pulse input to the quantum."""
+    """What a reference feeds in must be counted: a pulse input to the quantum, an energy chip within what its limit makes of it."""
     if plan.reference is None:
         unit.detail["reference"] = None
         return
@@ -229,7 +254,9 @@ def _count(meter: Meter, unit: Unit, plan: Plan) -> None:
     after = [register.amount.whole for register in meter.registers().registers[:channels]]
     counted = [late - early for late, early in zip(after, before, strict=True)]
     unit.detail["reference"] = {"fed": fed, "counted": counted}
-    if counted != fed:
+    bounds = [(each, each) if isinstance(each, int) else (min(each), max(each)) for each in fed]
+    good = [low <= count <= high for (low, high), count in zip(bounds, counted, strict=False)]
+    if len(bounds) != len(counted) or not all(good):
         raise FlashError(f"the reference fed {fed} quanta, the meter counted {counted}")
 
 

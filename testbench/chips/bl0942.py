@@ -14,6 +14,9 @@ class Bl0942Chip:
     def __init__(self, address: int = 0) -> None:
         self._address = address
         self.silent = False
+        self.gain_error = 0.0
+        """Of shunt, divider and reference: what is measured is 1 + this of what there is."""
+        self._part = 0.0
         self._request = bytearray()
         self.reset()
 
@@ -21,11 +24,18 @@ class Bl0942Chip:
         """Back to power-on: counter zero, MODE 87H, write protection on."""
         self.registers = {_MODE: 0x87, _WRITE_PROTECT: 0, _CF_CNT: 0, _WATT: 0, _V_RMS: 0, _I_RMS: 0}
         self.registers |= {_FREQ: 0x4E20, _STATUS: 0}
-        self._request.clear()
+        self._request = bytearray()
 
     def energy(self, pulses: int) -> None:
         """CF pulses; the counter has 24 bits and goes on at zero."""
         self.registers[_CF_CNT] = (self.registers[_CF_CNT] + pulses) & 0xFFFFFF
+
+    def load(self, quanta: float) -> None:
+        """So much energy passes, in CF pulses of a perfect chip."""
+        self._part += quanta * (1 + self.gain_error)
+        pulses = int(self._part)
+        self._part -= pulses
+        self.energy(pulses)
 
     def receive(self, data: bytes) -> bytes:
         """What the chip answers to bytes on its RX."""
@@ -42,14 +52,14 @@ class Bl0942Chip:
             if len(request) < 2:
                 return b""
             register = request[1]
-            request.clear()
+            self._request = bytearray()
             return self._packet(head) if register == 0xAA else self._register(head, register)
         if head == 0xA8 | self._address:
             if len(request) == 6:
                 self._write(bytes(request))
-                request.clear()
+                self._request = bytearray()
             return b""
-        request.clear()
+        self._request = bytearray()
         return b""
 
     def _register(self, head: int, register: int) -> bytes:

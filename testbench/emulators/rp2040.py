@@ -226,8 +226,8 @@ class NorFlash(RPSSI):
 
     def _rest(self) -> None:
         """Firmware that asks whether the flash is ready asks until it is: time and PIO go on to then, or to whoever stops time."""
-        chip, clock = self.rp2040, self.rp2040.clock
-        while self.busy and not chip.simulator.stopped:
+        chip, clock, simulator = self.rp2040, self.rp2040.clock, self.rp2040.simulator
+        while self.busy and simulator and not simulator.stopped:
             step = self._busy_until - clock.nanos
             if clock.has_scheduled_alarm:
                 step = min(step, clock.nanos_to_next_alarm)

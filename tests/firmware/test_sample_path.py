@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import random
+from fractions import Fraction
+
 import pytest
 
 from hostlink import replay
@@ -125,3 +129,55 @@ except MemoryError:
 """
     given = {"image": bytes(every_kind(1).data).hex(), "rest": [PRESETS, COUNTS, INPUTS, START]}
     assert micropython.evaluate(code, given) == "refused"
+
+
+ADJUSTED = """
+import micropython
+from firmware.calibration import Adjusted
+
+class Input:
+    value = 0
+
+source = Input()
+adjusted = Adjusted(source)
+result = []
+for value, gain, offset in given:
+    source.value = value
+    adjusted.calibrate(gain, offset)
+    micropython.heap_lock()
+    try:
+        found = adjusted.value
+    finally:
+        micropython.heap_unlock()
+    result.append(found)
+"""
+
+
+def adjustments() -> list[tuple[int, int, int]]:
+    chosen = random.Random(5)
+    extremes = [
+        (v, g, o) for v in (-1, 0, 1, 999, 4_999_999) for g in (-200_000, -1, 0, 200_000) for o in (-10_000, 0, 10_000)
+    ]
+    return extremes + [
+        (chosen.randrange(5_000_000), chosen.randint(-200_000, 200_000), chosen.randint(-10_000, 10_000))
+        for _ in range(300)
+    ]
+
+
+def check_adjusted(found: list[int]) -> None:
+    for (value, gain, offset), got in zip(adjustments(), found, strict=True):
+        exact = value + Fraction(value * gain, 1_000_000) + offset
+        if value < 0:
+            assert got == -1
+        else:
+            assert abs(got - max(exact, 0)) <= Fraction(501, 1000) and got >= 0, (value, gain, offset)
+
+
+def test_an_adjusted_input_is_exact_and_allocates_nothing() -> None:
+    check_adjusted(micropython.evaluate(ADJUSTED, adjustments()))
+
+
+@pytest.mark.pico
+def test_an_adjusted_input_is_exact_and_allocates_nothing_on_32_bits(mps2: Mps2) -> None:
+    code = ADJUSTED.replace("in given:", f"in {adjustments()!r}:") + "print(result)"
+    check_adjusted(json.loads(mps2.run(code)))

@@ -45,9 +45,14 @@ class Line:
     def close(self) -> None:
         os.close(self._port)
 
+    @property
+    def closing(self) -> int:
+        """The sequence number of the question that will end the next `send`."""
+        return self._sequence + 1 & 0xFF
+
     def send(self, data: bytes) -> list[bytes]:
         """Send `data` and then a question whose answer ends the waiting; the replies that came before that answer."""
-        self._sequence = (self._sequence + 1) & 0xFF
+        self._sequence = self.closing
         self.write(data + frame.encode(ADDRESS, 0, self._sequence, messages.CLOCK_GET))
         answer = bytes((ADDRESS, frame.CONTROL_REPLY | frame.VERSION, self._sequence, messages.CLOCK_GET))
         replies: list[bytes] = []
@@ -239,6 +244,8 @@ def test_hostile_bytes_and_hostile_requests_change_no_register(rig: UnixRig, lin
                 body = messages.BLOB_READ_REQUEST.pack(1, bytes(8), random_.randrange(900), random_.randrange(1 << 16))
             address = random_.choice((ADDRESS, ADDRESS, 255, random_.randrange(256)))
             sequence = random_.randrange(256)
+            if sequence == line.closing:
+                sequence ^= 0x80
             wire = frame.encode(address, 0, sequence, message, body)
             if kind == 0:
                 stream += random_.randbytes(random_.randrange(400))
