@@ -22,13 +22,13 @@ class Wiring:
     """
 
     def __init__(self, config, board):
-        self.polled = []
+        self.polled = []  # type: list
         self._board = board
         self._buses = {}  # type: dict
         self._chips = {}
         self._lines = {}  # type: dict
         self._pulses = 0
-        self.chips = {}
+        self.chips = {}  # type: dict
         self.channels = [self._make(spec) for spec in config.get("channels", ())]
         for n, channel in enumerate(self.channels):
             if channel in self.polled:
