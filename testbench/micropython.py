@@ -1,5 +1,6 @@
 """The real MicroPython of this machine: where it is, and code run by it."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -13,14 +14,21 @@ from hostlink.errors import UsageError
 from testbench.errors import DeviceError
 
 
-def interpreter() -> str:
-    """Path of the unix port: the one beside this Python, else the one on the PATH. Raises UsageError."""
+_START = "import sys; sys.path.append(sys.argv.pop(1)); import micropython_run as it; sys.exit(it.run_main(sys.argv))"
+"""Starts the package's MicroPython without what its console script loads first: 14 ms instead of 33 ms a start."""
+
+
+def interpreter() -> list[str]:
+    """The command of the unix port: of this Python's package, else the one on the PATH. Raises UsageError."""
+    package = importlib.util.find_spec("micropython_run")
+    if package and package.origin:
+        return [sys.executable, "-I", "-S", "-c", _START, str(Path(package.origin).parent)]
     beside = Path(sysconfig.get_path("scripts")) / "micropython"
     if beside.exists():
-        return str(beside)
+        return [str(beside)]
     found = shutil.which("micropython", path=None) or shutil.which("micropython", path=str(Path(sys.executable).parent))
     if found:
-        return found
+        return [found]
     raise UsageError(
         "expected MicroPython's unix port: install tonne[device] on Linux x86-64, or put a `micropython` on the PATH"
     )
@@ -41,7 +49,7 @@ def run(code: str, *, heap: str = "1m", timeout: float = 60.0) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         file.write(f"import sys\nsys.path.insert(0, {str(device_root())!r})\n{code}")
         file.flush()
-        command = [interpreter(), "-X", f"heapsize={heap}", file.name]
+        command = [*interpreter(), "-X", f"heapsize={heap}", file.name]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode:
         raise DeviceError((done.stderr + done.stdout[-2000:]).strip() or f"MicroPython ended with {done.returncode}")

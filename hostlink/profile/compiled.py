@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from functools import cached_property
 
-from hostlink.profile import image as parts
+from hostlink.profile import image as pieces
 from hostlink.profile.model import Base, Factor, Profile
 from hostlink.profile.slots import Slots
 from hostlink.profile.surface import Surface
@@ -40,7 +40,7 @@ class Compiled:
     profile: Profile
     valid: tuple[date, date] | None
     factors: dict[str, Factor]
-    registers: list[parts.Register] = field(default_factory=list)
+    registers: list[pieces.Register] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     surfaces: dict[str, Surface] = field(default_factory=dict)
     slots: dict[str, Slots] = field(default_factory=dict)
@@ -48,9 +48,17 @@ class Compiled:
     bases: dict[str, Base | None] = field(default_factory=dict)
 
     @cached_property
+    def parts(self) -> pieces.ProfileImage:
+        """What the binary profile is packed from."""
+        return _parts(self)
+
+    @cached_property
     def data(self) -> bytes:
-        """The binary profile."""
-        return _pack(self)
+        """The binary profile. Raises ProfileError if the meter would refuse it."""
+        try:
+            return self.parts.pack()
+        except layout.ImageError as error:
+            self.profile.document.fail(("profile",), error)
 
     @cached_property
     def image(self) -> layout.Image:
@@ -70,21 +78,21 @@ class Compiled:
         return product
 
 
-def _pack(made: Compiled) -> bytes:
+def _parts(made: Compiled) -> pieces.ProfileImage:
     profile = made.profile
     channels = [
-        parts.Channel(c.quantity, c.unit, c.exponent, c.mantissa, limit, c.direction)
+        pieces.Channel(c.quantity, c.unit, c.exponent, c.mantissa, limit, c.direction)
         for c, limit in zip(profile.channels.values(), made.limits, strict=True)
     ]
     conditions = [
-        parts.Condition(k.quantity, k.unit, k.exponent, k.source, k.low, k.high, k.fallback)
+        pieces.Condition(k.quantity, k.unit, k.exponent, k.source, k.low, k.high, k.fallback)
         for k in profile.conditions.values()
     ]
-    terms = [parts.Term(x.channel, x.register, x.raw, x.shift, x.factors, x.twin) for x in made.rows]
+    terms = [pieces.Term(x.channel, x.register, x.raw, x.shift, x.factors, x.twin) for x in made.rows]
     tables = [
-        parts.Table(layout.SURFACE, made.surfaces[name].data)
+        pieces.Table(layout.SURFACE, made.surfaces[name].data)
         if name in made.surfaces
-        else parts.Table(layout.TIME_OF_USE, made.slots[name].data)
+        else pieces.Table(layout.TIME_OF_USE, made.slots[name].data)
         for name in made.tables
     ]
     start, end = (0, 0xFFFFFFFF) if made.valid is None else (_seconds(day, profile.utc_offset) for day in made.valid)
@@ -92,14 +100,10 @@ def _pack(made: Compiled) -> bytes:
         next((n for n, c in enumerate(channels) if c.quantity == wanted), r.NO_REGISTER)
         for wanted in (r.VOLUME, r.ENERGY)
     )
-    image = parts.ProfileImage(
+    return pieces.ProfileImage(
         profile.name, channels, made.registers, terms, conditions, tables, profile.interval, volume, energy,
         _headline(made), profile.commit_quanta, profile.commit_seconds, start, end, profile.utc_offset,
     )  # fmt: skip
-    try:
-        return image.pack()
-    except layout.ImageError as error:
-        profile.document.fail(("profile",), error)
 
 
 def _headline(made: Compiled) -> int:

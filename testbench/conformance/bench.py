@@ -9,9 +9,10 @@ from typing import Any
 
 from hostlink.meter import Meter
 from protocol.image import Image
-from testbench.conformance import decision, figures
+from testbench.conformance import decision, figures, profiles
 from testbench.conformance.line import Line, Noise
 from testbench.conformance.plan import Instrument, Plan
+from testbench.conformance.profiles import Profile
 from testbench.conformance.requirements import table
 from testbench.conformance.results import Point
 from testbench.conformance.uncertainty import NONE, Budget
@@ -100,6 +101,11 @@ class Bench:
         self.earlier = earlier
         self.root = root
         self._opener = opener
+
+    @property
+    def profile(self) -> Profile:
+        """The plan's profile: what the device runs where a test needs none of its own. Raises PlanError."""
+        return profiles.named(self.plan.profile, self.plan.pulse)
 
     @contextmanager
     def device(

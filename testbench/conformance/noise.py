@@ -21,6 +21,7 @@ from testbench.faults import BitErrors
 WINDOW = 64
 QUIET = 0.05
 RATE = 1e-3
+PROFILE = profiles.named("natural-gas")
 
 
 class Tally:
@@ -41,7 +42,7 @@ def run(frames: int, rate: float = RATE, seed: int = 1) -> Tally:
     random_ = random.Random(seed)
     open_ = rigs.opener("unix", lambda *_: None, lambda: Script(()))
     noise = BitErrors(rate, random_)
-    with open_(profiles.gas().image, START, noise) as device:
+    with open_(PROFILE.image, START, noise) as device:
         pulses = 0
         while tally.sent < frames:
             count = random_.randrange(1, 1000)
@@ -78,7 +79,7 @@ def _right(got: bytes, address: int, pulses: int) -> bool:
         return False
     if len(got) != frame.HEADER_SIZE + messages.READING_REPLY.size:
         return False
-    return messages.READING_REPLY.unpack_from(got, frame.HEADER_SIZE)[2] == pulses
+    return PROFILE.counted(got[frame.HEADER_SIZE :]) == pulses
 
 
 def _readout(device: Device, pulses: int, tally: Tally) -> None:
@@ -89,7 +90,7 @@ def _readout(device: Device, pulses: int, tally: Tally) -> None:
     except NoReply:
         tally.incomplete += 1
         return
-    tally.wrong += messages.READING_REPLY.unpack_from(body)[2] != pulses
+    tally.wrong += PROFILE.counted(body) != pulses
 
 
 def main() -> int:

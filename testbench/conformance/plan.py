@@ -98,6 +98,8 @@ class Plan:
     ratio: Fraction
     flow: Flow | None
     load: Load | None
+    profile: str
+    pulse: str
     profiles: tuple[str, ...]
     bit_errors: tuple[str, ...]
     readouts: int
@@ -114,6 +116,12 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 of the plan's text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def measured(self) -> list[tuple[str, str]]:
+        """Profiles with one constant factor and their pulses: the plan's own first, then those of accuracy over flow and load."""
+        own = (self.profile, self.pulse)
+        return [own, *((part.profile, "") for part in (self.flow, self.load) if part)]
 
     def instrument(self, quantity: str) -> Instrument | None:
         """The bench's instrument for "volume", "energy", "time", "pressure" …; None: exact by construction."""
@@ -173,6 +181,8 @@ def parse(raw: dict[str, Any], text: str, path: Path) -> Plan:
         ratio=top.fraction("ratio", 3),
         flow=_flow(top.section("flow")) if "flow" in raw else None,
         load=_load(top.section("load")) if "load" in raw else None,
+        profile=top.text("profile", "natural-gas"),
+        pulse=top.text("pulse", ""),
         profiles=tuple(top.strings("profiles", ready.names())),
         bit_errors=rates,
         readouts=protocol.integer("readouts", 25, 1, 10**6),

@@ -199,7 +199,8 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
         operator = Operator(events, lambda: _uncapture(config))
         open_ = rigs.opener(wanted, recorder.tap, lambda: held.get(recorder.item, Script(())), root, operator)
         recorder.begin("identify")
-        run.begin(planned, open_, None if kind == "serial" else profiles.first(plan).image)
+        image, *_ = [profiles.named(name, pulse).image for name, pulse in plan.measured]
+        run.begin(planned, open_, image, loaded=kind != "serial")
     except (TonneError, OSError) as error:
         run.reason = str(error)
         run.close()

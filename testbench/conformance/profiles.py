@@ -4,65 +4,78 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 
 from hostlink.errors import UsageError
 from hostlink.profile import ready as ready_profiles
 from hostlink.profile.aga8 import Detail
 from hostlink.profile.compiled import Compiled, Row
 from hostlink.profile.compiler import compile_profile
-from hostlink.profile.image import Channel, ProfileImage, Register, Term
+from hostlink.profile.image import ProfileImage
+from protocol import messages
 from protocol import registers as r
-from testbench.conformance.plan import Plan
 from testbench.conformance.section import PlanError
-from testbench.demo import NATURAL_GAS
+
+SHOWN = {r.VOLUME: 2, r.ENERGY: 3}
+"""Which value of a short reading (`messages.READING_REPLY`) has a channel's index, by the channel's quantity."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile: its image, the quantum of channel 0 in the channel's unit, and mg CO2 a quantum, exactly."""
+    """A profile with one channel and one constant factor: `quantum` in the channel's unit, `factor` mg CO2 a quantum, exactly.
+
+    `shown` is the place of the channel's index in a short reading.
+    """
 
     name: str
-    image: bytes
+    parts: ProfileImage
     quantum: Fraction
     factor: Fraction
+    shown: int
 
+    @cached_property
+    def image(self) -> bytes:
+        """As the device stores it."""
+        return self.parts.pack()
 
-def parts(pulse: Fraction = Fraction(1, 100), name: str = "natural-gas") -> ProfileImage:
-    """Natural gas by GB/T 32151.34 defaults, pulses of `pulse` m³: the parts of the image."""
-    return ProfileImage(
-        name,
-        [Channel(r.VOLUME, r.CUBIC_METRE, -6, int(pulse * 10**6), 1_000_000)],
-        [Register(r.CO2, r.EMITTED, r.GRAM, -3)],
-        [Term(0, 0, round(NATURAL_GAS * pulse * 2**32), 1)],
-        volume=0,
-        emissions=1,
-    )
+    def counted(self, reading: bytes) -> int:
+        """The channel's index in the body of a READING reply."""
+        return messages.READING_REPLY.unpack_from(reading)[self.shown]
 
-
-def gas(pulse: Fraction = Fraction(1, 100)) -> Profile:
-    """`parts`, packed, with its exact factor."""
-    return Profile("natural-gas", parts(pulse).pack(), pulse, NATURAL_GAS * pulse)
+    @property
+    def constant(self) -> int:
+        """What a quantum adds to the register, in 2**-64 mg, as the device has it."""
+        term = self.parts.terms[0]
+        return term.constant << 32 * term.shift
 
 
 @cache
-def ready(name: str) -> Compiled:
-    """A ready profile, or one from a TOML file, compiled; the first period where it has several. Raises PlanError."""
+def ready(name: str, pulse: str = "") -> Compiled:
+    """A ready profile, or one from a TOML file, compiled; the first period where it has several. Raises PlanError.
+
+    `pulse`, if given, replaces the quantum of its first channel: "10 L".
+    """
     try:
-        return compile_profile(ready_profiles.load(name))[0]
+        read = ready_profiles.load(name)
+        if pulse:
+            read = ready_profiles.load(name, **{next(iter(read.channels)): pulse})
+        return compile_profile(read)[0]
     except UsageError as error:
         raise PlanError(f"profile {name}: {error}") from None
 
 
-def named(name: str) -> Profile:
-    """A profile with one channel and one constant factor, for accuracy tests. Raises PlanError if it is another kind."""
-    made = ready(name)
+@cache
+def named(name: str, pulse: str = "") -> Profile:
+    """As `ready`, for a profile with one channel and one constant factor. Raises PlanError if it is another kind."""
+    made = ready(name, pulse)
     rows = [row for row in made.rows if row.term]
     if len(made.profile.channels) != 1 or len(rows) != 1 or rows[0].inputs:
-        raise PlanError(f"profile {name}: expected one channel and one constant factor for accuracy tests")
+        raise PlanError(f"profile {name}: expected one channel and one constant factor")
     channel = next(iter(made.profile.channels.values()))
+    if channel.quantity not in SHOWN:
+        raise PlanError(f"profile {name}: expected a channel that counts volume or energy")
     quantum = channel.mantissa * Fraction(10) ** channel.exponent
-    return Profile(name, made.data, quantum, rows[0].exact)
+    return Profile(name, made.parts, quantum, rows[0].exact, SHOWN[channel.quantity])
 
 
 def exact_gain(made: Compiled, row: Row, count: int, inputs: Mapping[str, int], time: int) -> Fraction:
@@ -99,9 +112,3 @@ def slot_name(made: Compiled, name: str, time: int) -> str:
     kind = 3 if local.date() in table.holidays else max(local.weekday() - 4, 0)
     row = table.rows[table.calendar[4 * (local.month - 1) + kind]]
     return table.slots[row[local.hour]]
-
-
-def first(plan: Plan) -> Profile:
-    """The profile that the device is identified with."""
-    section = plan.flow or plan.load
-    return named(section.profile if section else "natural-gas")

@@ -60,15 +60,17 @@ class Run:
             "requirements": {key: asdict(r) for key, r in table().items()},
         }
 
-    def begin(self, planned: Sequence[str], opener: Opener, image: bytes | None) -> None:
-        """Identify the device, which runs `image` (None: whatever it runs); open the journal, going on with an earlier one.
+    def begin(self, planned: Sequence[str], opener: Opener, image: bytes, loaded: bool = True) -> None:
+        """Identify the device; open the journal, going on with an earlier one.
+
+        Either the rig has `loaded` the device with `image`, or the device has it already.
 
         Raises WrongDevice, PlanError, LinkError.
         """
         self.planned = list(planned)
         self.save()
         with ExitStack() as stack:
-            identity = stack.enter_context(opener(image, START, None)).meter.identify()
+            identity = stack.enter_context(opener(image if loaded else None, START, None)).meter.identify()
         item = {k: v.hex() if isinstance(v, bytes) else v for k, v in asdict(identity).items() if k in ITEM_FIELDS}
         self._head["item"] = item
         self._head["digests"] = {
@@ -77,6 +79,11 @@ class Run:
             "suite": self._head["suite"],
         }
         self._expect(item)
+        if not loaded and identity.fingerprint != hashlib.sha256(image).digest():
+            raise WrongDevice(
+                f"the plan tests profile {self.plan.profile}, the device runs another, {item['fingerprint'][:16]}…: name the "
+                "device's profile and pulse in the plan, or load the plan's; nothing was tested"
+            )
         self._journal = Journal(self.folder, self._head)
         self.save()
         self._event({"planned": len(self.planned), "serial": item["serial"], "done": len(self._journal.items)})

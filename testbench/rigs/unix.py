@@ -110,7 +110,7 @@ class UnixRig:
         os.set_blocking(read_end, False)
         self._errors = (self.folder / "stderr.txt").open("wb")
         self._process = subprocess.Popen(
-            [interpreter(), "-X", f"heapsize={self._heap}", str(self._program), str(config)],
+            [*interpreter(), "-X", f"heapsize={self._heap}", str(self._program), str(config)],
             stdin=read_end,
             stdout=subprocess.PIPE,
             stderr=self._errors,

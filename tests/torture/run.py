@@ -85,7 +85,7 @@ def _code(steps: int, only: int, seed: int, first: int, every: int, sabotage: st
 
 def _one(code: str, heap: str) -> dict:
     done = subprocess.run(
-        [interpreter(), "-X", f"heapsize={heap}", "-c", code], capture_output=True, text=True, check=False
+        [*interpreter(), "-X", f"heapsize={heap}", "-c", code], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(f"the torture ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")

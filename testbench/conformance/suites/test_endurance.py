@@ -2,7 +2,6 @@
 
 from fractions import Fraction
 
-from testbench.conformance import profiles
 from testbench.conformance.bench import START, Bench
 from testbench.conformance.suites import cases
 
@@ -15,8 +14,8 @@ def test_years(bench: Bench, case: int) -> None:
     from dataclasses import replace
 
     years = bench.plan.years
-    base = profiles.gas()
-    image = replace(profiles.parts(), interval=3600).pack()
+    base = bench.profile
+    image = replace(bench.profile.parts, interval=3600).pack()
     given = passed = 0
     down, late = [], []
     before = -1

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 from protocol.image import Image
-from testbench.conformance import profiles
 from testbench.conformance.bench import Bench
 from testbench.micropython import device_root
 
@@ -31,7 +30,7 @@ def software_digest(root: Path) -> bytes:
 
 
 def test_identity(bench: Bench) -> None:
-    profile = profiles.gas()
+    profile = bench.profile
     with bench.device(profile.image) as device:
         first, again = device.meter.identify(), device.meter.identify()
         image = device.meter.profile()
@@ -87,9 +86,9 @@ def test_software(bench: Bench) -> None:
             shutil.copytree(root / package, altered / package, ignore=shutil.ignore_patterns("__pycache__"))
         with (altered / "protocol/status.py").open("ab") as file:
             file.write(b"\n")
-        with bench.device(profiles.gas().image) as device:
+        with bench.device(bench.profile.image) as device:
             digest = device.meter.identify().software
-        with bench.device(profiles.gas().image, root=altered) as device:
+        with bench.device(bench.profile.image, root=altered) as device:
             other = device.meter.identify().software
         bench.point(
             "identity.software", IDENTIFICATION, int(digest == software_digest(root)), low=1, what="digest of what runs"

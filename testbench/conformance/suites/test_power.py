@@ -7,20 +7,17 @@ from hostlink import events
 from protocol import events as kinds
 from protocol import status as flags
 from protocol.image import Image
-from testbench.conformance import profiles
 from testbench.conformance.bench import START, Bench
 from testbench.conformance.suites import cases
 from testbench.conformance.suites.test_records import chain_faults
 
 POWER, BACK_UP = "tonne-power", "mid-fault-recovery"
-MOST_LOST = 100
-"""Quanta: commit_quanta of the profile under test."""
 
 
 def test_cuts(bench: Bench) -> None:
     """Power cut while counts come in: at each power-up against what was given and what was shown before."""
-    profile = profiles.gas()
-    constant = Image(profile.image).terms[0][4] << 32 * Image(profile.image).terms[0][3]
+    profile = bench.profile
+    most_lost = profile.parts.commit_quanta
     down, lost, unsure, parted, unflagged = [], [], [], [], []
     with bench.device(profile.image) as device:
         last = 0
@@ -37,10 +34,10 @@ def test_cuts(bench: Bench) -> None:
             (index,), (register,) = device.raw()
             if index > shown:
                 unsure.append(f"cut {cut}: {index} from {shown}")
-            if shown - index > MOST_LOST:
+            if shown - index > most_lost:
                 lost.append(f"cut {cut}: {shown - index} quanta")
-            if register != index * constant:
-                parted.append(f"cut {cut}: register {register:x}, index × constant {index * constant:x}")
+            if register != index * profile.constant:
+                parted.append(f"cut {cut}: register {register:x}, index × constant {index * profile.constant:x}")
             if not device.meter.reading().status & flags.POWER_CUT:
                 unflagged.append(f"cut {cut}")
             if index < last:
@@ -54,7 +51,7 @@ def test_cuts(bench: Bench) -> None:
     bench.none(
         "power.down", "mid-not-resettable", down, f"of {cuts} cuts, after which the index was below the one before"
     )
-    bench.none("power.lost", POWER, lost, f"of {cuts} cuts, that lost more than {MOST_LOST} quanta")
+    bench.none("power.lost", POWER, lost, f"of {cuts} cuts, that lost more than {most_lost} quanta")
     bench.none("power.invented", POWER, unsure, f"of {cuts} cuts, that added quanta")
     bench.none("power.parted", BACK_UP, parted, f"of {cuts} cuts, after which index and emissions part")
     bench.none("power.flag", POWER, unflagged, f"of {cuts} cuts, not flagged")
@@ -81,7 +78,7 @@ def test_cuts(bench: Bench) -> None:
 
 def test_committed(bench: Bench) -> None:
     """A closed interval survives, whatever comes after it."""
-    with bench.device(profiles.gas().image) as device:
+    with bench.device(bench.profile.image) as device:
         device.pulses(0, 77)
         device.advance(901)
         device.settle()
@@ -98,14 +95,14 @@ def test_committed(bench: Bench) -> None:
     bench.point(
         "power.committed", BACK_UP, int(after[: len(records)] != records), high=0, what="records changed by a cut"
     )
-    same = identity.fingerprint == Image(profiles.gas().image).fingerprint
+    same = identity.fingerprint == Image(bench.profile.image).fingerprint
     bench.point("power.profile", BACK_UP, int(same), low=1, what="the profile is the one before")
 
 
 @cases(lambda plan: [30, 900, 5000, 86_400])
 def test_absence(bench: Bench, case: int) -> None:
     """Time without power: the clock goes on by its battery, and intervals are not mixed."""
-    with bench.device(profiles.gas().image) as device:
+    with bench.device(bench.profile.image) as device:
         device.pulses(0, 50)
         device.advance(400)
         device.settle()

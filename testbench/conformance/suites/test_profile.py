@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 from fractions import Fraction
 
-from hostlink.profile.image import Register, Term
+from hostlink.profile.image import ProfileImage, Register, Term
 from protocol import messages
 from protocol import records as layout
 from protocol import registers as r
@@ -21,16 +21,15 @@ PROFILE, DOWNLOAD = "tonne-profile", "welmec-d"
 KIND = messages.PROFILE
 
 
-def other_factor() -> bytes:
-    """The gas profile with one and a half times the factor."""
-    base = profiles.parts()
+def other_factor(base: ProfileImage) -> bytes:
+    """The profile with one and a half times the factor."""
     term = base.terms[0]
-    return replace(base, name="gas, other factor", terms=[replace(term, constant=term.constant * 3 // 2)]).pack()
+    return replace(base, name="other factor", terms=[replace(term, constant=term.constant * 3 // 2)]).pack()
 
 
 def test_switch(bench: Bench) -> None:
     """Old intervals keep the old factor, new ones have the new; registers go on."""
-    old, new = Image(profiles.gas().image), Image(other_factor())
+    old, new = Image(bench.profile.image), Image(other_factor(bench.profile.parts))
     with bench.device(old.data) as device:
         device.pulses(0, 100)
         device.advance(1000)
@@ -95,9 +94,9 @@ def test_switch(bench: Bench) -> None:
 
 def test_download(bench: Bench) -> None:
     """Blocks in any order, interrupted and resumed; and every way a download can be wrong."""
-    image = other_factor()
+    image = other_factor(bench.profile.parts)
     half = len(image) // 2
-    with bench.device(profiles.gas().image) as device:
+    with bench.device(bench.profile.image) as device:
         device.pulses(0, 1)
         device.settle()
         first = begin(device, KIND, image)
@@ -117,22 +116,22 @@ def test_download(bench: Bench) -> None:
             "no profile": (refused(device, KIND, b"nonsense"), codes.WRONG_VERSION),
             "too large": (refused(device, KIND, bytes(MAX_SIZE + 1)), codes.BAD_VALUE),
             "cut short": (refused(device, KIND, image[:-3]), codes.WRONG_VERSION),
-            "another channel": (refused(device, KIND, other_channel()), codes.NOT_ALLOWED),
-            "a register less": (lost_register(device), codes.NOT_ALLOWED),
+            "another channel": (refused(device, KIND, other_channel(bench.profile.parts)), codes.NOT_ALLOWED),
+            "a register less": (lost_register(device, bench.profile.parts), codes.NOT_ALLOWED),
         }
     for name, (code, expected) in wrong.items():
         bench.point("profile.refused", DOWNLOAD, int(code != expected), high=0, what="not refused as it should be",
                     conditions=[("download", name, "")], note=f"code {code} for {expected}")  # fmt: skip
 
 
-def other_channel() -> bytes:
+def other_channel(base: ProfileImage) -> bytes:
     """A profile whose channel counts another quantum."""
-    return profiles.parts(pulse=Fraction(1, 10)).pack()
+    (channel,) = base.channels
+    return replace(base, channels=[replace(channel, mantissa=channel.mantissa + 1)]).pack()
 
 
-def lost_register(device: Device) -> int:
+def lost_register(device: Device, base: ProfileImage) -> int:
     """A profile without the register that has counted already."""
-    base = profiles.parts()
     image = replace(base, registers=[Register(r.CH4, r.EMITTED, r.GRAM, -3)]).pack()
     device.pulses(0, 5)
     device.settle()
@@ -141,15 +140,15 @@ def lost_register(device: Device) -> int:
 
 def test_more_registers(bench: Bench) -> None:
     """A profile with one register more takes over; what is common goes on, and old records stay readable."""
-    base = profiles.parts()
+    base = bench.profile.parts
     more = replace(
         base,
-        name="gas, CH4 too",
+        name="CH4 too",
         registers=[Register(r.CH4, r.EMITTED, r.GRAM, -3), *base.registers],
         terms=[replace(base.terms[0], register=1), Term(0, 0, 1 << 40, 0)],
         emissions=2,
     ).pack()
-    with bench.device(profiles.gas().image) as device:
+    with bench.device(bench.profile.image) as device:
         device.pulses(0, 1000)
         device.settle()
         upload(device, KIND, more)
@@ -158,8 +157,7 @@ def test_more_registers(bench: Bench) -> None:
         device.advance(900)
         indices, registers = device.raw()
         records = list(device.meter.records())
-    constant = base.terms[0].constant << 32 * base.terms[0].shift
-    bench.point("profile.more", PROFILE, int(indices == [1010] and registers == [10 << 40, 1010 * constant]), low=1,
+    bench.point("profile.more", PROFILE, int(indices == [1010] and registers == [10 << 40, 1010 * bench.profile.constant]), low=1,
                 what="common registers went on, the new one began")  # fmt: skip
     shapes = [len(record.registers) for record in records]
     bench.point(

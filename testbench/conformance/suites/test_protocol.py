@@ -7,7 +7,6 @@ from collections.abc import Callable
 from hostlink.errors import NoReply
 from protocol import frame, messages
 from protocol import status as codes
-from testbench.conformance import profiles
 from testbench.conformance.bench import Bench, Device
 from testbench.conformance.plan import Plan
 from testbench.conformance.suites import cases
@@ -16,10 +15,6 @@ from testbench.faults import BitErrors
 
 WIRE, MESSAGES, TRANSMITTED = "tonne-wire", "tonne-messages", "welmec-t"
 READINGS = (messages.IDENTIFY, messages.READING, messages.REGISTERS, messages.CLOCK_GET, messages.STATUS)
-
-
-def image() -> bytes:
-    return profiles.gas().image
 
 
 def spoilt_crc(device: Device, flip: int) -> bytes:
@@ -34,7 +29,7 @@ def spoilt_crc(device: Device, flip: int) -> bytes:
 
 def test_crc(bench: Bench) -> None:
     """Every single-bit error in body or CRC of a request that would set the clock."""
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         before = device.meter.status()["refused_crc"]
         wrong = []
         for bit in range(64):
@@ -60,7 +55,7 @@ def answers_or_none(device: Device, data: bytes) -> list[bytes]:
 
 def test_framing(bench: Bench) -> None:
     """Runs of bytes that are no frame, before and between good ones."""
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         good = request(device, messages.READING, sequence=5)
         noise = bench.random.randbytes(300)
         kinds: dict[str, tuple[bytes, int]] = {
@@ -90,7 +85,7 @@ def test_framing(bench: Bench) -> None:
 
 def test_counters(bench: Bench) -> None:
     """What is discarded is counted in STATUS, by its reason."""
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         kinds = {
             "refused_short": b"\0\x03\x11\x22\0",
             "refused_oversize": b"\0" + b"\x55" * 3000 + b"\0",
@@ -112,7 +107,7 @@ def test_counters(bench: Bench) -> None:
 
 
 def test_addressing(bench: Bench) -> None:
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         own = device.meter.address
         others = [a for a in range(256) if a not in (own, frame.ADDRESS_ANY)]
         got = answers(device, b"".join(request(device, messages.READING, address=a) for a in others))
@@ -134,7 +129,7 @@ def test_addressing(bench: Bench) -> None:
 
 def test_unknown_messages(bench: Bench) -> None:
     """All 256 message codes: those that are not in the catalogue are refused as unknown, and change nothing."""
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         device.pulses(0, 7)
         before = device.raw()
         wrong = []
@@ -157,7 +152,7 @@ def known_messages(plan: Plan) -> list[int]:
 def test_lengths(bench: Bench, case: int) -> None:
     """A body one byte too long, one too short, or of the greatest size is refused with the length expected."""
     name, layout, _, _ = messages.CATALOGUE[case]
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         wrong = []
         for size in {layout.size + 1, layout.size - 1, frame.MAX_BODY} - {-1}:
             got = refusal(answers(device, request(device, case, bytes(size))))
@@ -168,7 +163,7 @@ def test_lengths(bench: Bench, case: int) -> None:
 
 def test_versions(bench: Bench) -> None:
     """Frames of all 16 protocol versions: every other than ours is refused as such."""
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         wrong = []
         for version in range(16):
             head = bytes((device.meter.address, version, 3, messages.READING))
@@ -183,7 +178,7 @@ def test_versions(bench: Bench) -> None:
 @cases(lambda plan: list(READINGS))
 def test_sequence(bench: Bench, case: int) -> None:
     """A reply carries its own request's sequence number and message code: all 256, out of order, pipelined."""
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         order = list(range(256))
         bench.random.shuffle(order)
         wrong = []
@@ -203,7 +198,7 @@ def test_sequence(bench: Bench, case: int) -> None:
 
 def test_stale_replies(bench: Bench) -> None:
     """Requests that nobody waited for: the next answer taken is the one to the newest request."""
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         wrong = []
         for n in range(50):
             device.line.send(
@@ -211,16 +206,16 @@ def test_stale_replies(bench: Bench) -> None:
             )
             device.pulses(0, 1)
             device.settle()
-            reading = device.meter.reading()
-            if reading.volume != n + 1:
-                wrong.append(f"after {n + 1} pulses: {reading.volume}")
+            reading = bench.profile.counted(device.meter.ask(messages.READING))
+            if reading != n + 1:
+                wrong.append(f"after {n + 1} pulses: {reading}")
     bench.none("protocol.stale_reply", WIRE, wrong, "of 50 readings behind abandoned requests, old")
 
 
 def test_limits(bench: Bench) -> None:
     """Requests with field values at and beyond their limits."""
     ask = messages.RECORDS_REQUEST.pack
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         device.advance(900 * 5 + 1)
         device.settle()
         held = device.meter.status()["records"]
@@ -261,7 +256,7 @@ def bodies(random_: random.Random, count: int) -> list[bytes]:
 
 def test_random_requests(bench: Bench) -> None:
     """Good frames with random bodies for every reading message, and random frames: one answer each, nothing changed."""
-    with bench.device(image()) as device:
+    with bench.device(bench.profile.image) as device:
         device.pulses(0, 3)
         before = device.raw()
         wrong = []
@@ -283,7 +278,7 @@ def test_noise(bench: Bench, case: str) -> None:
     readouts = max(3, round(bench.plan.readouts * min(1.0, 2e-3 / rate)))
     noise = BitErrors(rate, random.Random(bench.random.random()))
     wrong, lost = [], 0
-    with bench.device(image(), noise=noise) as device:
+    with bench.device(bench.profile.image, noise=noise) as device:
         device.meter.timeout = 0.05
         for n in range(readouts):
             device.pulses(0, 1 + n)
@@ -293,10 +288,10 @@ def test_noise(bench: Bench, case: str) -> None:
             except NoReply:
                 lost += 1
                 continue
-            reading = messages.READING_REPLY.unpack_from(body)
+            counted = bench.profile.counted(body)
             expected = (n + 1) * (n + 2) // 2
-            if reading[2] != expected:
-                wrong.append(f"after {expected} pulses the reading says {reading[2]}")
+            if counted != expected:
+                wrong.append(f"after {expected} pulses the reading says {counted}")
         sent = device.line.link.counts["requests"]
     rates = [("BER", case, "")]
     bits = 8 * (len(request(device, messages.READING)) - 2 + frame.wire_size(messages.READING_REPLY.size) - 2)
@@ -324,7 +319,7 @@ def test_noise(bench: Bench, case: str) -> None:
 def test_commands_under_noise(bench: Bench) -> None:
     """CLOCK_SET with bit errors: the clock is never set to a time that nobody sent."""
     noise = BitErrors(2e-3, random.Random(bench.random.random()))
-    with bench.device(image(), noise=noise) as device:
+    with bench.device(bench.profile.image, noise=noise) as device:
         sent = [bench.random.randrange(1_700_000_000, 1_800_000_000) for _ in range(300)]
         for time in sent:
             device.line.send(request(device, messages.CLOCK_SET, messages.CLOCK_SET_REQUEST.pack(time)))

@@ -7,7 +7,6 @@ from hostlink.replay import Replay, check_record
 from protocol import messages
 from protocol import records as layout
 from protocol.image import Image
-from testbench.conformance import profiles
 from testbench.conformance.bench import START, Bench, Device
 from testbench.conformance.plan import Plan
 from testbench.conformance.suites import cases
@@ -46,7 +45,7 @@ def drive(bench: Bench, device: Device, intervals: int, interval: int = 900) -> 
 
 def test_records(bench: Bench) -> None:
     """Two days of random consumption: every record against what was given."""
-    profile = profiles.gas()
+    profile = bench.profile
     image = Image(profile.image)
     with bench.device(profile.image) as device:
         given = drive(bench, device, 192)
@@ -93,7 +92,7 @@ def test_records(bench: Bench) -> None:
 @cases(lambda plan: [1, 2, 17, 255])
 def test_blocks(bench: Bench, case: int) -> None:
     """The same records, read in blocks of any size."""
-    with bench.device(profiles.gas().image) as device:
+    with bench.device(bench.profile.image) as device:
         drive(bench, device, 40)
         all_ = [r.raw for r in device.meter.records()]
         got: list[bytes] = []
@@ -124,7 +123,7 @@ def test_blocks(bench: Bench, case: int) -> None:
 
 def test_many_records(bench: Bench) -> None:
     """More intervals than the meter keeps: the oldest make room, the rest are whole, and numbers never restart."""
-    with bench.device(profiles.gas().image) as device:
+    with bench.device(bench.profile.image) as device:
         for _ in range(4000):
             device.pulses(0, 1)
             device.advance(900)
@@ -166,7 +165,7 @@ def ring_chain_faults(records: list[IntervalRecord]) -> list[str]:
 
 def test_idle(bench: Bench) -> None:
     """Intervals without consumption have records too."""
-    with bench.device(profiles.gas().image) as device:
+    with bench.device(bench.profile.image) as device:
         device.advance(900 * 96)
         device.settle()
         records = list(device.meter.records())
@@ -185,7 +184,7 @@ def test_boundary(bench: Bench, case: int) -> None:
     """A quantum on the last millisecond belongs to the interval that ends, one on the boundary to the next."""
     from dataclasses import replace
 
-    base = profiles.parts()
+    base = bench.profile.parts
     image = replace(base, interval=case).pack()
     with bench.device(image) as device:
         for _ in range(20):

@@ -15,7 +15,6 @@ from protocol import events as kinds
 from protocol import frame, messages, parameters
 from protocol import session as roles
 from protocol import status as codes
-from testbench.conformance import profiles
 from testbench.conformance.bench import START, Bench, Device
 from testbench.conformance.suites import cases
 from testbench.conformance.suites.wire import answers, refusal, request
@@ -29,7 +28,7 @@ def provisioned(bench: Bench) -> Iterator[tuple[Device, dict[int, Key]]]:
     """A meter with keys of the plan's seed, and what the host draws at random drawn from that seed."""
     keys = {role: Key(role, bench.random.randbytes(roles.KEY_SIZE)) for role in ROLES}
     drawn = SimpleNamespace(token_bytes=bench.random.randbytes)
-    with mock.patch.object(session, "secrets", drawn), bench.device(profiles.gas().image) as device:
+    with mock.patch.object(session, "secrets", drawn), bench.device(bench.profile.image) as device:
         installer, laboratory, manufacturer = (keys[role].secret for role in ROLES)
         device.meter.provision(installer, laboratory, manufacturer, entropy=bench.random.randbytes(32))
         device.settle()
@@ -218,8 +217,9 @@ def test_session_ends(bench: Bench) -> None:
 
 def test_seal(bench: Bench) -> None:
     """Sealed, a legally relevant parameter breaks the seal, which is counted, shown and logged with old, new and actor."""
-    weight = parameters.LAYOUTS[parameters.PULSE_WEIGHT].pack(1, -2, 1, 1)
-    other = parameters.LAYOUTS[parameters.PULSE_WEIGHT].pack(2, -2, 1, 1)
+    (channel,) = bench.profile.parts.channels
+    layout = parameters.LAYOUTS[parameters.PULSE_WEIGHT]
+    weight, other = (layout.pack(mantissa, -2, channel.quantity, channel.unit) for mantissa in (0, 2))
     set_other = bytes((parameters.PULSE_WEIGHT,)) + other
     with provisioned(bench) as (device, keys):
         meter = device.meter
