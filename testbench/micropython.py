@@ -13,7 +13,6 @@ from typing import Any
 from hostlink.errors import UsageError
 from testbench.errors import DeviceError
 
-
 _START = "import sys; sys.path.append(sys.argv.pop(1)); import micropython_run as it; sys.exit(it.run_main(sys.argv))"
 """Starts the package's MicroPython without what its console script loads first: 14 ms instead of 33 ms a start."""
 

@@ -1,17 +1,90 @@
-"""The error of an indication in percent of a reference, and its uncertainty budget; for volume and energy alike."""
+"""Errors of an indication in percent of a reference, run by run, and their uncertainty budget; for volume and energy alike."""
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
+from testbench.conformance.bench import Bench, Condition, Device
 from testbench.conformance.plan import Instrument
+from testbench.conformance.profiles import Profile
 from testbench.conformance.uncertainty import NORMAL, TRIANGULAR, Budget, Input, evaluate
 
 
 def quanta(mpe: Fraction, ratio: Fraction) -> int:
     """Quanta of a test run so that U of resolution stays below a third of what the decision rule allows (MPE / ratio)."""
     return math.ceil(2 / math.sqrt(6) * 3 * 100 / float(mpe) * float(ratio))
+
+
+LEAST_RUNS = 3
+"""Runs that a statement on repeatability takes (R 137-1, 5.6; R 46-1)."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an accuracy test: its error in percent, and the index's gain less the pulses given."""
+
+    error: Fraction
+    difference: int
+
+
+class Element:
+    """The simulated measuring element: gives `device` pulses for a reference amount, with the element's error and remainder."""
+
+    def __init__(self, bench: Bench, device: Device, profile: Profile) -> None:
+        self._device = device
+        self._profile = profile
+        self._rest = Fraction(bench.random.randrange(1000), 1000)
+        self._index = device.index()
+
+    def run(self, count: int, seconds: Fraction, error: Fraction) -> Run:
+        """A reference amount of `count` quanta evenly over `seconds`, by an element that errs by `error` percent."""
+        self._rest += count * (1 + error / 100)
+        pulses = int(self._rest)
+        self._rest -= pulses
+        self._device.train(0, pulses, seconds)
+        before, self._index = self._index, self._device.index()
+        gained = self._index - before
+        return Run(Fraction(100 * (gained - count), count), gained - pulses)
+
+    def runs(self, number: int, count: int, seconds: Fraction, error: Fraction) -> Iterator[Run]:
+        """So many runs alike."""
+        return (self.run(count, seconds, error) for _ in range(number))
+
+
+def record_runs(
+    bench: Bench,
+    what: str,
+    requirement: str,
+    runs: Sequence[Run],
+    mpe: Fraction,
+    conditions: Sequence[Condition],
+    budget: Budget,
+) -> None:
+    """Put the mean error and the pulses of `runs` on record."""
+    mean = sum((run.error for run in runs), Fraction(0)) / len(runs)
+    bench.point(
+        f"{bench.suite}.error", requirement, mean, low=-mpe, high=mpe, unit="%", what=what, conditions=conditions,
+        budget=budget,
+    )  # fmt: skip
+    worst = max((run.difference for run in runs), key=abs)
+    bench.point(
+        f"{bench.suite}.pulses", "jjf1354-pulse", worst, low=0, high=0, what="register less pulses given",
+        conditions=conditions,
+    )  # fmt: skip
+
+
+def record_span(
+    bench: Bench, check: str, requirement: str, runs: Sequence[Run], limit: Fraction, conditions: Sequence[Condition]
+) -> None:
+    """Put the span of the errors of `runs` on record, or that they are too few to say anything."""
+    if len(runs) < LEAST_RUNS:
+        bench.inapplicable(check, requirement, f"the plan has {len(runs)} runs, it takes {LEAST_RUNS}")
+        return
+    errors = [run.error for run in runs]
+    span, what = max(errors) - min(errors), f"span of {len(errors)} errors"
+    bench.point(check, requirement, span, high=limit, unit="%", what=what, conditions=conditions)
 
 
 def percent_error(

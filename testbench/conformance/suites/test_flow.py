@@ -1,13 +1,14 @@
-"""Accuracy over flow of a gas meter: error of indication, repeatability, weighted mean error, pulses against register."""
+"""Accuracy over flow of a gas meter: error of indication, repeatability, reproducibility, weighted mean error, pulses."""
 
 import math
 from fractions import Fraction
 
 from testbench.conformance import limits, profiles
-from testbench.conformance.bench import Bench
+from testbench.conformance.bench import Bench, Condition
 from testbench.conformance.plan import Flow, Plan, interpolate
+from testbench.conformance.profiles import Profile
 from testbench.conformance.suites import cases
-from testbench.conformance.suites.errors import percent_error, quanta
+from testbench.conformance.suites.errors import Element, Run, percent_error, quanta, record_runs, record_span
 
 LEAST_POINTS = 6
 
@@ -27,56 +28,51 @@ def the_flow(plan: Plan) -> list[Flow]:
     return [plan.flow] if plan.flow else []
 
 
+def run_length(bench: Bench, profile: Profile, flow: Flow, rate: Fraction) -> tuple[int, Fraction]:
+    """Quanta and seconds of a run at a flow rate."""
+    count = quanta(limits.gas(flow.accuracy, rate, flow.transitional), bench.plan.ratio)
+    return count, count * profile.quantum / rate * 3600
+
+
 @cases(flow_points)
 def test_error(bench: Bench, case: Fraction) -> None:
+    """Error of indication, repeatability and register against pulses at one flow rate."""
     flow = bench.plan.flow
     assert flow is not None
     instrument = bench.within_range("volume", case)
     profile = profiles.named(flow.profile)
     mpe = limits.gas(flow.accuracy, case, flow.transitional)
-    count = quanta(mpe, bench.plan.ratio)
-    volume = count * profile.quantum
-    seconds = volume / case * 3600
-    given = Fraction(1) + interpolate(flow.element, case) / 100
-    errors, pulse_differences = [], []
+    count, seconds = run_length(bench, profile, flow, case)
     with bench.device(profile.image) as device:
-        phase = Fraction(bench.random.randrange(1000), 1000)
-        before = device.index()
-        for _ in range(bench.plan.repetitions):
-            phase += count * given
-            pulses = int(phase)
-            phase -= pulses
-            device.train(0, pulses, seconds)
-            after = device.index()
-            errors.append(100 * ((after - before) * profile.quantum - volume) / volume)
-            pulse_differences.append(after - before - pulses)
-            before = after
-    budget = percent_error(volume, profile.quantum, errors, instrument, "reference volume")
-    where = [("Q", case, "m³/h")]
-    bench.point(
-        "flow.error",
-        limits.GAS_REQUIREMENT[flow.accuracy],
-        sum(errors, Fraction(0)) / len(errors),
-        low=-mpe,
-        high=mpe,
-        unit="%",
-        what="error of indication, mean",
-        conditions=where,
-        budget=budget,
-    )
-    bench.point(
-        "flow.repeatability",
-        "r137-repeatability",
-        max(errors) - min(errors),
-        high=mpe / 3,
-        unit="%",
-        what=f"span of {len(errors)} errors",
-        conditions=where,
-    )
-    worst = max(pulse_differences, key=abs)
-    bench.point(
-        "flow.pulses", "jjf1354-pulse", worst, low=0, high=0, what="register less pulses given", conditions=where
-    )
+        element = Element(bench, device, profile)
+        runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(flow.element, case)))
+    errors = [run.error for run in runs]
+    budget = percent_error(count * profile.quantum, profile.quantum, errors, instrument, "reference volume")
+    where: list[Condition] = [("Q", case, "m³/h")]
+    requirement = limits.GAS_REQUIREMENT[flow.accuracy]
+    record_runs(bench, "error of indication, mean", requirement, runs, mpe, where, budget)
+    record_span(bench, "flow.repeatability", "r137-repeatability", runs, mpe / 3, where)
+
+
+ROUNDS = 3
+
+
+@cases(the_flow)
+def test_reproducibility(bench: Bench, case: Flow) -> None:
+    """From Qt on, six errors at each flow rate, come upon from below and from above in turn (OIML R 137-1, 5.7)."""
+    rates = [case.transitional, (case.transitional + case.maximum) / 2, case.maximum]
+    for rate in rates:
+        bench.within_range("volume", rate)
+    profile = profiles.named(case.profile)
+    found: dict[Fraction, list[Run]] = {rate: [] for rate in rates}
+    with bench.device(profile.image) as device:
+        element = Element(bench, device, profile)
+        for rate in (rates + rates[::-1]) * ROUNDS:
+            count, seconds = run_length(bench, profile, case, rate)
+            found[rate].append(element.run(count, seconds, interpolate(case.element, rate)))
+    for rate, runs in found.items():
+        limit = limits.gas(case.accuracy, rate, case.transitional) / 3
+        record_span(bench, "flow.reproducibility", "r137-reproducibility", runs, limit, [("Q", rate, "m³/h")])
 
 
 @cases(the_flow)

@@ -1,4 +1,4 @@
-"""Accuracy over load of an electricity meter: error by current and power factor, starting, no-load."""
+"""Accuracy over load of an electricity meter: error by current and power factor, repeatability, starting, no-load."""
 
 import math
 from dataclasses import dataclass
@@ -8,9 +8,7 @@ from testbench.conformance import limits, profiles
 from testbench.conformance.bench import Bench, Condition
 from testbench.conformance.plan import Load, Plan, interpolate
 from testbench.conformance.suites import cases
-from testbench.conformance.suites.errors import percent_error, quanta
-
-JOULES_A_KWH = 3_600_000
+from testbench.conformance.suites.errors import Element, percent_error, quanta, record_runs, record_span
 
 
 @dataclass(frozen=True)
@@ -63,38 +61,42 @@ def power(load: Load, current: Fraction, power_factor: str = "1") -> Fraction:
 
 @cases(load_points)
 def test_error(bench: Bench, case: LoadPoint) -> None:
+    """Error of active energy and register against pulses at one current and power factor."""
     load = bench.plan.load
     assert load is not None
     instrument = bench.within_range("energy", case.current)
     profile = profiles.named(load.profile)
     count = quanta(case.mpe, bench.plan.ratio)
-    energy = count * profile.quantum
-    seconds = energy * 3600 / power(load, case.current, case.power_factor)
-    given = 1 + interpolate(load.element, case.current) / 100
-    errors, pulse_differences = [], []
+    seconds = 3600 * count * profile.quantum / power(load, case.current, case.power_factor)
     with bench.device(profile.image) as device:
-        phase = Fraction(bench.random.randrange(1000), 1000)
-        before = device.index()
-        for _ in range(bench.plan.repetitions):
-            phase += count * given
-            pulses = int(phase)
-            phase -= pulses
-            device.train(0, pulses, seconds)
-            after = device.index()
-            errors.append(100 * ((after - before) * profile.quantum - energy) / energy)
-            pulse_differences.append(after - before - pulses)
-            before = after
+        element = Element(bench, device, profile)
+        runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(load.element, case.current)))
+    errors = [run.error for run in runs]
+    budget = percent_error(count * profile.quantum, profile.quantum, errors, instrument, "reference energy")
     where: list[Condition] = [("I", case.current, "A"), ("PF", case.power_factor, "")]
-    mean = sum(errors, Fraction(0)) / len(errors)
-    budget = percent_error(energy, profile.quantum, errors, instrument, "reference energy")
-    bench.point(
-        "load.error", "jjg596-mpe", mean, low=-case.mpe, high=case.mpe, unit="%", what="error of active energy, mean",
-        conditions=where, budget=budget,
-    )  # fmt: skip
-    worst = max(pulse_differences, key=abs)
-    bench.point(
-        "load.pulses", "jjf1354-pulse", worst, low=0, high=0, what="register less pulses given", conditions=where
-    )
+    record_runs(bench, "error of active energy, mean", "jjg596-mpe", runs, case.mpe, where, budget)
+
+
+def currents(plan: Plan) -> list[Fraction]:
+    return [plan.load.minimum, plan.load.transitional, plan.load.maximum] if plan.load else []
+
+
+@cases(currents)
+def test_repeatability(bench: Bench, case: Fraction) -> None:
+    """Span of consecutive errors at unity power factor, over runs so long that a digit is a quarter of the limit (OIML R 46-1)."""
+    load = bench.plan.load
+    assert load is not None
+    bench.within_range("energy", case)
+    profile = profiles.named(load.profile)
+    mpe = limits.energy(load.accuracy, "1", case, load.minimum, load.transitional)
+    assert mpe is not None
+    limit = mpe / 10
+    count = math.ceil(4 * 100 / limit)
+    with bench.device(profile.image) as device:
+        element = Element(bench, device, profile)
+        seconds = 3600 * count * profile.quantum / power(load, case)
+        runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(load.element, case)))
+    record_span(bench, "load.repeatability", "r46-repeatability", runs, limit, [("I", case, "A"), ("PF", "1", "")])
 
 
 @cases(the_load)

@@ -89,20 +89,26 @@ def test_records(bench: Bench) -> None:
     bench.point("records.last", RECORDS, int(agrees), low=1, what="last record agrees with the registers")
 
 
+def block_of(device: Device, first: int, count: int) -> list[IntervalRecord]:
+    """What the meter sends for `count` records from `first` on, in whatever order."""
+    return block(device.meter.ask(messages.RECORDS, messages.RECORDS_REQUEST.pack(first, count)))
+
+
 @cases(lambda plan: [1, 2, 17, 255])
 def test_blocks(bench: Bench, case: int) -> None:
     """The same records, read in blocks of any size."""
     with bench.device(bench.profile.image) as device:
         drive(bench, device, 40)
-        all_ = [r.raw for r in device.meter.records()]
-        got: list[bytes] = []
+        singly = [block_of(device, n, 1)[0] for n in range(40)]
+        got: list[IntervalRecord] = []
         while len(got) < 40:
-            body = device.meter.ask(messages.RECORDS, messages.RECORDS_REQUEST.pack(len(got), case))
-            part = block(body)
+            part = block_of(device, len(got), case)
             if not 0 < len(part) <= case:
                 break
-            got += [r.raw for r in part]
-    different = [f"record {n}" for n, (a, b) in enumerate(zip(all_, got, strict=False)) if a != b]
+            got += part
+    misplaced = [f"asked for {n}, got {r.sequence}" for n, r in enumerate(singly) if r.sequence != n]
+    misplaced += [f"place {n} of the blocks holds {r.sequence}" for n, r in enumerate(got) if r.sequence != n]
+    different = [f"record {n}" for n, (a, b) in enumerate(zip(singly, got, strict=False)) if a.raw != b.raw]
     bench.point(
         "records.blocks",
         "tonne-messages",
@@ -112,6 +118,8 @@ def test_blocks(bench: Bench, case: int) -> None:
         what="records more or fewer",
         conditions=[("block", case, "")],
     )
+    what = "records that are not those asked for"
+    bench.none("records.asked", "tonne-messages", misplaced, what, [("block", case, "")])
     bench.none(
         "records.blocks",
         "tonne-messages",
