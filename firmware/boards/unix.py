@@ -7,6 +7,7 @@ The bench writes 8-byte commands to standard input: `op u8, index u8, zero u16, 
     C  input `index` of a condition measures `value` from now on, 0xFFFFFFFF: it is missing
     T  the tamper input is `value` from now on: 1 opened, 0 closed      B  the supply fails (1), is good again (0)
     J  the counter behind channel `index` was reset or jumped
+    K  power goes in a write to flash to come: `value` high word more of them are done, the next is cut at byte `value` low word
 Counts belong to the moment at which they arrive. Power off is the process killed; at
 the end of standard input it stops by itself and keeps everything. Standard input and the link, an
 inherited file descriptor, do not block: MicroPython's `read(n)` otherwise waits for n bytes.
@@ -20,12 +21,16 @@ import sys
 
 COMMAND = "<BBHI"
 COMMAND_SIZE = 8
-ADVANCE, PULSES, SYNC, CONDITION, TAMPER, BROWN_OUT, JUMP = b"APSCTBJ"
+ADVANCE, PULSES, SYNC, CONDITION, TAMPER, BROWN_OUT, JUMP, CUT = b"APSCTBJK"
 INPUTS = 8
 MISSING = 0xFFFFFFFF
 READ_SIZE = 4096
 RESTART = 75
 """Exit code of a board that wants to be started again, after an update."""
+POWER_CUT = 76
+"""Exit code of a board whose power went in a write to flash."""
+HALF_DONE = 0x55
+"""Bits that the byte at which a write is cut still takes."""
 MOST_WAITING = 0xFFFFFFFF
 LINK_WAIT_MS = 1000
 
@@ -61,6 +66,7 @@ class Bench:
 
     def __init__(self, channels, source, sink):
         self.now_ms = 0
+        self.cut = None
         self.inputs = [BenchPulses() for _ in range(channels)]
         self.conditions = [BenchInput() for _ in range(INPUTS)]
         self._source = source
@@ -103,7 +109,33 @@ class Bench:
                 meter.sample()
             elif op == BROWN_OUT:
                 device.supply(not value)
+            elif op == CUT:
+                self.cut = (value >> 16, value & 0xFFFF)
         return True
+
+
+def cuttable(base, bench):
+    """The class of flash `base` that loses power where `bench.cut` says: (whole writes to come first, byte of the next)."""
+
+    class Cuttable(base):
+        def _write(self, at, data):
+            if bench.cut is None:
+                base._write(self, at, data)
+                return
+            whole, byte = bench.cut
+            if whole:
+                bench.cut = (whole - 1, byte)
+                base._write(self, at, data)
+                return
+            byte = min(byte, len(data) - 1)
+            part = bytearray(data[: byte + 1])
+            old = bytearray(1)
+            self.read_into(at + byte, old)
+            part[byte] = old[0] ^ (old[0] ^ part[byte]) & HALF_DONE
+            base._write(self, at, part)
+            sys.exit(POWER_CUT)
+
+    return Cuttable
 
 
 def write_all(stream, data, patience):
@@ -142,9 +174,8 @@ def main(path, slot=None):
         clock.set(config["time"])
     who = identity(config["serial"], "unix", software_digest(root))
     slots = Slots(config["slots"], slot.rsplit("/", 1)[1]) if slot else None
-    device = assemble(
-        image, clock, bench.inputs, bench.conditions, who, config["address"], FileNor(config["flash"]), slots=slots
-    )
+    nor = cuttable(FileNor, bench)(config["flash"])
+    device = assemble(image, clock, bench.inputs, bench.conditions, who, config["address"], nor, slots=slots)
 
     poll = select.poll()
     poll.register(source, select.POLLIN)

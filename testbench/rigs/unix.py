@@ -23,6 +23,8 @@ HEAP = "2m"
 ADVANCE_LIMIT = 0xFFFFFFFF
 RESTART = 75
 """Exit code of a meter that wants to be started again."""
+POWER_CUT = 76
+"""Exit code of a meter whose power went in a write to flash."""
 FLASH_SIZE = 256 * 4096
 """What the Pico sets aside for the store (`firmware.store.layout`)."""
 ANSWER_SECONDS = 60.0
@@ -194,6 +196,23 @@ class UnixRig:
     def brown_out(self, failing: bool = True) -> None:
         """The meter's supply signals that it is about to fail, or that it is good again."""
         self._send(b"B"[0], 0, int(failing))
+
+    def arm_cut(self, operation: int, byte: int) -> None:
+        """Have power go at byte `byte` of the `operation`-th write to flash from now on, 1 the next; see `lost_power`."""
+        self._send(b"K"[0], 0, operation - 1 << 16 | byte)
+
+    def lost_power(self) -> bool:
+        """Whether the armed cut came in what was sent until now; power is then off. Raises RigError if the meter ended itself."""
+        try:
+            self.settle()
+        except RigError:
+            assert self._process is not None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if self._process.wait(ANSWER_SECONDS) == POWER_CUT:
+                    self.off()
+                    return True
+            raise
+        return False
 
     def settle(self) -> None:
         """Return when the meter has taken in everything sent so far. Raises RigError if it ended."""

@@ -288,6 +288,43 @@ def test_seal(bench: Bench) -> None:
     bench.none("security.log_chain", AUDIT, breaks, "breaks in the legal log's chain")
 
 
+ENOUGH = 5000
+"""Changes after which a log that never refuses is given up on."""
+
+
+def test_full_logs(bench: Bench) -> None:
+    """The ordinary log forgets its oldest events and keeps the newest; the legal one refuses a change it cannot log."""
+    with bench.device(bench.profile.image) as device:
+        meter, sets = device.meter, 0
+        while not sets or next(events.read(meter, kinds.ORDINARY)).sequence == 0:
+            for _ in range(100):
+                sets += 1
+                meter.set_clock(START + sets)
+            if sets > ENOUGH:
+                break
+        ordinary = list(events.read(meter, kinds.ORDINARY))
+        changes, refused = 0, 0
+        while not refused and changes < ENOUGH:
+            wanted = bytes((parameters.SITE,)) + b"%032d" % changes
+            refused = code_of(lambda wanted=wanted: meter.ask(messages.PARAMETER_SET, wanted))
+            changes += not refused
+        site = meter.parameter(parameters.SITE).raw
+        legal = list(events.read(meter, kinds.LEGAL))
+    newest = ordinary[-1] if ordinary else None
+    kept = newest is not None and (newest.kind, int.from_bytes(newest.new, "little")) == (kinds.CLOCK_SET, START + sets)
+    bench.point("security.newest_event", AUDIT, int(kept), low=1, what="the newest event is kept when the log is full")
+    bench.none("security.log_chain", AUDIT, events.breaks(ordinary), "breaks in the ordinary log's chain when full")
+    logged = sum(e.kind == kinds.CONFIGURATION for e in legal)
+    bench.point(
+        "security.change_without_event", AUDIT, changes - logged, low=0, high=0, what="changes without an event"
+    )
+    bench.point(
+        "security.log_full", AUDIT, int(refused != codes.EXHAUSTED), high=0, what="a change is taken with the log full"
+    )
+    unchanged = site == b"%032d" % (changes - 1)
+    bench.point("security.log_full_effect", AUDIT, int(not unchanged), high=0, what="what was refused had an effect")
+
+
 def test_events(bench: Bench) -> None:
     """What happens is logged once, in order, with its time."""
     with provisioned(bench) as (device, keys):
