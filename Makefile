@@ -71,11 +71,11 @@ bench-trust: $(READY)
 conformance: $(READY)
 	$(BIN)/tonne conformance --fresh
 
-# The suites against every faulty meter: which check finds it, and the rate. Some ten minutes.
+# The suites against every faulty meter: which check finds it, and the rate; docs/defects.md. Some ten minutes, goes on if interrupted.
 defects: $(READY)
-	$(BIN)/python -m testbench.defects
+	$(BIN)/python -m testbench.defects --table docs/defects.md
 
-# 100 seeded runs on a healthy meter, and how many raise a false alarm: an hour or more.
+# 100 seeded runs on a healthy meter, and how many raise a false alarm: an hour, goes on if interrupted.
 healthy: $(READY)
 	$(BIN)/python -m testbench.defects.healthy
 

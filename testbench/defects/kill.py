@@ -6,81 +6,74 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from testbench.conformance.decision import FAIL
+from testbench.conformance.requirements import table
 from testbench.conformance.runner import DeviceRun, command
 from testbench.defects import Defect, apply, copy_device
+from testbench.defects.ledger import PLAN
 
-PLAN = "defects"
 SECONDS = 900
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a defect: checks that failed, whether the meter stopped, how long it took, whether the whole suite was run."""
+    """What became of a meter: checks that failed, each with its clause, whether the meter stopped, how long it took, and
+    whether the whole suite was run."""
 
-    defect: Defect
-    failed: tuple[str, ...]
+    failed: dict[str, str]
     stopped: str
+    verdict: str
     seconds: float
     whole: bool
 
-    @property
-    def named(self) -> tuple[str, ...]:
-        """Failed checks that name the right cause."""
-        return tuple(check for check in self.failed if check in self.defect.cause)
+    def named(self, defect: Defect) -> list[str]:
+        """Failed checks that name the defect's cause."""
+        return [check for check in self.failed if check in defect.cause]
 
-    @property
-    def killed(self) -> bool:
-        """Whether the suites found the defect and named its cause."""
-        return bool(self.named)
+    def row(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
 
 
-def kill(defect: Defect, plan: str = PLAN, own_only: bool = False) -> Outcome:
-    """Run the defect's own items, and the whole suite if it survives them, unless `own_only`."""
+def kill(defect: Defect | None, own_only: bool = False) -> Outcome:
+    """Run the defect's own items, and the whole suite if it survives them, unless `own_only`; None: the whole, on a good meter."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tonne-defect-") as folder:
         root = Path(folder) / "device"
         copy_device(root)
-        apply(defect, root)
-        failed, stopped = _run(plan, root, Path(folder) / "first", defect.first)
-        outcome = Outcome(defect, failed, stopped, time.monotonic() - began, False)
-        if not outcome.killed and not own_only:
-            failed, stopped = _run(plan, root, Path(folder) / "whole", ())
-            outcome = Outcome(defect, failed, stopped, time.monotonic() - began, True)
-    return outcome
+        outcome = None
+        if defect:
+            apply(defect, root)
+            outcome = _run(root, Path(folder) / "first", defect.first, began)
+            if own_only or outcome.named(defect):
+                return outcome
+        return _run(root, Path(folder) / "whole", (), began)
 
 
-def kill_all(
-    defects: Sequence[Defect], jobs: int, told: Callable[[Outcome], None], own_only: bool = False
-) -> list[Outcome]:
-    """`kill` for each, `jobs` at a time; `told` as they come."""
-
-    def one(defect: Defect) -> Outcome:
-        outcome = kill(defect, own_only=own_only)
-        told(outcome)
-        return outcome
-
-    with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(one, defects))
-
-
-def _run(plan: str, root: Path, folder: Path, items: Sequence[str]) -> tuple[tuple[str, ...], str]:
+def _run(root: Path, folder: Path, items: Sequence[str], began: float) -> Outcome:
     options = ("--tonne-root", str(root), "--tonne-items", ",".join(items))
-    call = command(plan, DeviceRun("unix", folder, options), sorted({item.split(".")[0] for item in items}))
+    call = command(PLAN, DeviceRun("unix", folder, options), sorted({item.split(".")[0] for item in items}))
     process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    path = folder / "results.json"
     try:
         process.wait(SECONDS)
+        result = json.loads(path.read_text(encoding="utf-8"))
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)  # a meter that hangs goes with the suites
         process.wait()
-        return (), f"the suites did not end within {SECONDS} s"
-    path = folder / "results.json"
-    if not path.exists():
-        return (), "no result"
-    result = json.loads(path.read_text(encoding="utf-8"))
-    failed = tuple(dict.fromkeys(p["check"] for p in result["points"] if p["verdict"] == "fail"))
-    return failed, result["stopped"][0]["reason"] if result["stopped"] else ""
+        return Outcome({}, f"the suites did not end within {SECONDS} s", "none", time.monotonic() - began, not items)
+    except FileNotFoundError:
+        return Outcome({}, "no result", "none", time.monotonic() - began, not items)
+    failed = {p["check"]: _place(p["requirement"]) for p in result["points"] if p["verdict"] == FAIL}
+    stopped = result["stopped"][0]["reason"] if result["stopped"] else ""
+    return Outcome(failed, stopped, result["verdict"], round(time.monotonic() - began, 1), not items)
+
+
+def _place(requirement: str) -> str:
+    found = table()[requirement]
+    return f"{found.document}, {found.clause}"

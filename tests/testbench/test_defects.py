@@ -1,5 +1,6 @@
 """Faulty meters: every defect applies to the firmware as it is, and some are killed here (`make defects`: all)."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from testbench import defects
 from testbench.defects.kill import kill
+from testbench.defects.ledger import Ledger
 
 ALL = defects.collection()
 SAMPLE = ("carry-truncated", "crc-unchecked", "counted-twice-across-a-set")
@@ -44,7 +46,25 @@ def test_a_defect_that_does_not_apply_is_an_error() -> None:
 def test_the_suites_find_it_and_name_its_cause(name: str) -> None:
     (defect,) = defects.chosen([name])
     outcome = kill(defect)
-    assert outcome.killed and not outcome.whole, outcome.failed
+    assert outcome.named(defect) and not outcome.whole, outcome.failed
+
+
+def test_the_table_in_the_documentation_is_of_this_collection() -> None:
+    """`make defects` wrote it: every defect, each found by a check that names its cause."""
+    text = (Path(defects.__file__).parents[2] / "docs/defects.md").read_text(encoding="utf-8")
+    rows = {row[1].strip(): row[3].strip() for row in (line.split("|") for line in text.splitlines() if "|" in line)}
+    for defect in ALL:
+        assert rows.get(defect.name) in defect.cause, f"{defect.name}: `make defects` writes the table anew"
+    assert f"killed {len(ALL)} of {len(ALL)} defects" in text
+
+
+def test_what_was_run_is_kept_and_counts_for_its_state_only(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    Ledger(path).add("one", {"seconds": 1})
+    other = json.loads(path.read_text()) | {"name": "two", "firmware": "another"}
+    with path.open("a") as file:
+        file.write(json.dumps(other) + "\n")
+    assert list(Ledger(path).rows) == ["one"] and len(path.read_text().splitlines()) == 2
 
 
 def test_causes_are_checks_that_there_are() -> None:
