@@ -164,9 +164,9 @@ class Bench:
             check, requirement, len(deviations), high=0, what=what, conditions=conditions, note=note[:300]
         )
 
-    def inapplicable(self, check: str, requirement: str, why: str) -> None:
+    def inapplicable(self, check: str, requirement: str, why: str, conditions: Sequence[Condition] = ()) -> None:
         """Record that a check does not apply to this device."""
-        self._record(check, requirement, decision.INAPPLICABLE, "", (), why, NONE, "1", None, None, None)
+        self._record(check, requirement, decision.INAPPLICABLE, "", conditions, why, NONE, "1", None, None, None)
 
     def _record(
         self,

@@ -102,13 +102,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     try:
         result = yield
     except Inapplicable as why:
-        bench.inapplicable(f"{bench.suite}.applicable", "tonne-messages", str(why))
+        bench.inapplicable(f"{bench.suite}.applicable", "tonne-messages", str(why), [("test", bench.name, "")])
     except (DataError, ProofError, Refused) as error:
         bench.none(
             f"{bench.suite}.answers",
             "tonne-messages",
             [f"{type(error).__name__}: {error}"],
             "what the meter says can be read",
+            [("test", bench.name, "")],
         )
     failed = [p for p in bench.points if p.verdict == "fail"]
     if failed:

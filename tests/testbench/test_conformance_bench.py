@@ -9,6 +9,8 @@ from testbench.rigs.unix import UnixRig
 
 PLAN = """
 seed = 1
+profile = "electricity"
+pulse = "10 Wh"
 suites = ["identity", "registers", "protocol"]
 items = ["identity.identity", "registers.resolution", "registers.units", "protocol.crc"]
 registers = { quanta = 3 }
@@ -19,7 +21,7 @@ def test_prompts_reach_the_person_and_what_they_do_is_measured(tmp_path: Path) -
     path = tmp_path / "hands.toml"
     path.write_text(PLAN)
     asked: list[str] = []
-    with UnixRig(profiles.gas().image, time=START, serial="BENCH-7") as rig:
+    with UnixRig(profiles.named("electricity", "10 Wh").image, time=START, serial="BENCH-7") as rig:
 
         def answer(text: str) -> str:
             asked.append(text)
@@ -37,6 +39,16 @@ def test_prompts_reach_the_person_and_what_they_do_is_measured(tmp_path: Path) -
     assert checks["registers.resolution"] == checks["protocol.crc"] == "pass"
     assert checks["registers.applicable"] == "inapplicable"  # a profile that this device does not run
     assert device.verdict == "pass", device.reason
+
+
+def test_a_device_with_another_profile_than_the_plan_says_is_not_tested(tmp_path: Path) -> None:
+    path = tmp_path / "hands.toml"
+    path.write_text(PLAN)
+    with UnixRig(profiles.named("electricity").image, time=START) as rig:
+        device = runner.DeviceRun(f"serial:{rig.url}", tmp_path / "run")
+        runner.run(str(path), [device], lambda *_: None)
+    assert device.exit_code == 2 and device.verdict == "incomplete" and not device.result["points"]
+    assert "the plan tests profile electricity, the device runs another" in device.reason
 
 
 def test_nobody_there_and_no_port(tmp_path: Path) -> None:

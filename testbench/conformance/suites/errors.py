@@ -80,7 +80,7 @@ def record_span(
 ) -> None:
     """Put the span of the errors of `runs` on record, or that they are too few to say anything."""
     if len(runs) < LEAST_RUNS:
-        bench.inapplicable(check, requirement, f"the plan has {len(runs)} runs, it takes {LEAST_RUNS}")
+        bench.inapplicable(check, requirement, f"the plan has {len(runs)} runs, it takes {LEAST_RUNS}", conditions)
         return
     errors = [run.error for run in runs]
     span, what = max(errors) - min(errors), f"span of {len(errors)} errors"
