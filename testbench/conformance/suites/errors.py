@@ -53,26 +53,26 @@ class Element:
         return (self.run(count, seconds, error) for _ in range(number))
 
 
-def record_runs(
+def record_mean(
     bench: Bench,
-    what: str,
+    check: str,
     requirement: str,
     runs: Sequence[Run],
     mpe: Fraction,
     conditions: Sequence[Condition],
     budget: Budget,
 ) -> None:
-    """Put the mean error and the pulses of `runs` on record."""
+    """Put the mean error of `runs` on record."""
     mean = sum((run.error for run in runs), Fraction(0)) / len(runs)
-    bench.point(
-        f"{bench.suite}.error", requirement, mean, low=-mpe, high=mpe, unit="%", what=what, conditions=conditions,
-        budget=budget,
-    )  # fmt: skip
+    what = f"error of indication, mean of {len(runs)}"
+    bench.point(check, requirement, mean, low=-mpe, high=mpe, unit="%", what=what, conditions=conditions, budget=budget)
+
+
+def record_pulses(bench: Bench, check: str, runs: Sequence[Run], conditions: Sequence[Condition]) -> None:
+    """Put on record whether the register has the pulses that were given, whatever they stand for (JJF 1354)."""
     worst = max((run.difference for run in runs), key=abs)
-    bench.point(
-        f"{bench.suite}.pulses", "jjf1354-pulse", worst, low=0, high=0, what="register less pulses given",
-        conditions=conditions,
-    )  # fmt: skip
+    what = "register less pulses given"
+    bench.point(check, "jjf1354-pulse", worst, low=0, high=0, what=what, conditions=conditions)
 
 
 def record_span(

@@ -8,7 +8,15 @@ from testbench.conformance.bench import Bench, Condition
 from testbench.conformance.plan import Flow, Plan, interpolate
 from testbench.conformance.profiles import Profile
 from testbench.conformance.suites import cases
-from testbench.conformance.suites.errors import Element, Run, percent_error, quanta, record_runs, record_span
+from testbench.conformance.suites.errors import (
+    Element,
+    Run,
+    percent_error,
+    quanta,
+    record_mean,
+    record_pulses,
+    record_span,
+)
 
 LEAST_POINTS = 6
 
@@ -50,7 +58,8 @@ def test_error(bench: Bench, case: Fraction) -> None:
     budget = percent_error(count * profile.quantum, profile.quantum, errors, instrument, "reference volume")
     where: list[Condition] = [("Q", case, "m³/h")]
     requirement = limits.GAS_REQUIREMENT[flow.accuracy]
-    record_runs(bench, "error of indication, mean", requirement, runs, mpe, where, budget)
+    record_mean(bench, "flow.error", requirement, runs, mpe, where, budget)
+    record_pulses(bench, "flow.pulses", runs, where)
     record_span(bench, "flow.repeatability", "r137-repeatability", runs, mpe / 3, where)
 
 

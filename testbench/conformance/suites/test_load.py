@@ -8,7 +8,7 @@ from testbench.conformance import limits, profiles
 from testbench.conformance.bench import Bench, Condition
 from testbench.conformance.plan import Load, Plan, interpolate
 from testbench.conformance.suites import cases
-from testbench.conformance.suites.errors import Element, percent_error, quanta, record_runs, record_span
+from testbench.conformance.suites.errors import Element, percent_error, quanta, record_mean, record_pulses, record_span
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def test_error(bench: Bench, case: LoadPoint) -> None:
     errors = [run.error for run in runs]
     budget = percent_error(count * profile.quantum, profile.quantum, errors, instrument, "reference energy")
     where: list[Condition] = [("I", case.current, "A"), ("PF", case.power_factor, "")]
-    record_runs(bench, "error of active energy, mean", "jjg596-mpe", runs, case.mpe, where, budget)
+    record_mean(bench, "load.error", "jjg596-mpe", runs, case.mpe, where, budget)
+    record_pulses(bench, "load.pulses", runs, where)
 
 
 def currents(plan: Plan) -> list[Fraction]:
