@@ -38,12 +38,13 @@ def main() -> int:
     """Print a line for each seed that raised an alarm, and how many did; 0 only if all were run and none did."""
     parser = argparse.ArgumentParser(prog="python -m testbench.defects.healthy", description=__doc__)
     parser.add_argument("runs", nargs="?", type=int, default=100)
+    parser.add_argument("--first", type=int, default=1, help="seed of the first run")
     parser.add_argument("--ledger", type=Path, default=Path("out/healthy.jsonl"), help="what has been run, and is kept")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no other run after so long")
     arguments = parser.parse_args()
     ledger = Ledger(arguments.ledger, ("suite", "firmware"))
     end = time.monotonic() + arguments.seconds
-    seeds = [str(seed) for seed in range(1, arguments.runs + 1)]
+    seeds = [str(seed) for seed in range(arguments.first, arguments.first + arguments.runs)]
     for seed in seeds:
         if seed not in ledger.rows and time.monotonic() < end:
             ledger.add(seed, measure(int(seed)))
