@@ -8,7 +8,7 @@ ESP32_STUBS := $(VENV)/esp32-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test bench-store torture lint prove bench-device flash-emulated bench-pico million decades \
-  bench-profiles attack bench-trust conformance defects healthy noise pico mps2 image clean bench-host fleet
+  bench-profiles attack bench-trust conformance conformance-pico defects healthy noise pico mps2 image clean bench-host fleet
 
 demo: $(READY)
 	$(BIN)/tonne demo
@@ -70,6 +70,10 @@ bench-trust: $(READY)
 # The conformance suites on the demo meter, and the report set in out/conformance (docs/conformance.md).
 conformance: $(READY)
 	$(BIN)/tonne conformance --fresh
+
+# A reduced plan on the Pico's own image, emulated: some four minutes.
+conformance-pico: $(READY) pico
+	$(BIN)/tonne conformance --rig pico --plan reduced --out out/conformance-pico --fresh
 
 # The suites against every faulty meter: which check finds it, and the rate; docs/defects.md. Some ten minutes, goes on if interrupted.
 defects: $(READY)

@@ -6,6 +6,10 @@ from fractions import Fraction
 _WIDE = Context(prec=80)
 EXACT_DIGITS = 6
 """Significant digits of a value that has no uncertainty and is no whole number."""
+SMALL = Decimal("1e-4")
+"""Below it a value without uncertainty is written with a power of ten, 5.74285e-13."""
+LONGEST = 12
+"""Characters of a limit or nominal value that is written in full."""
 
 
 def decimal(value: Fraction | int) -> Decimal:
@@ -31,15 +35,17 @@ def measured_text(value: Fraction, expanded: Fraction) -> str:
     if value.denominator == 1:
         return str(value.numerator)
     number = decimal(value)
+    if abs(number) < SMALL:
+        return f"{number:.{EXACT_DIGITS - 1}e}"
     return _plain(number, number.adjusted() + 1 - EXACT_DIGITS).rstrip("0").rstrip(".")
 
 
 def exact_text(value: Fraction | int) -> str:
-    """A limit or nominal value, every digit; six significant ones if it has no end."""
+    """A limit or nominal value, every digit; six significant ones if they are many or have no end."""
     value = Fraction(value)
     number = decimal(value)
     text = f"{number.normalize(_WIDE):f}"
-    return text if Fraction(Decimal(text)) == value and len(text) < 24 else measured_text(value, Fraction(0))
+    return text if Fraction(Decimal(text)) == value and len(text) <= LONGEST else measured_text(value, Fraction(0))
 
 
 def _plain(number: Decimal, place: int, rounding: str = ROUND_HALF_EVEN) -> str:

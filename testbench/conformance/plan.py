@@ -266,9 +266,9 @@ def _expected(section: Section) -> Expected:
 
 
 REPORT_KEYS = (
-    "identification", "laboratory", "address", "location", "customer", "contact", "item", "manufacturer", "model",
-    "condition", "received", "method", "deviations", "authorized", "position", "externals", "ambient", "humidity",
-    "pressure", "traceability", "country",
+    "identification", "laboratory", "address", "email", "location", "customer", "contact", "customer_email", "item",
+    "manufacturer", "model", "condition", "received", "method", "deviations", "authorized", "position", "externals",
+    "ambient", "humidity", "pressure", "traceability", "country",
 )  # fmt: skip
 
 

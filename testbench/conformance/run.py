@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Run:
             "title": plan.title,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "plan": {"name": plan.name, "sha256": plan.digest, "text": plan.text},
+            "version": metadata.version("tonne"),
             "suite": suite_digest(),
             "seed": plan.seed,
             "rig": rig.split(":", 1)[0],

@@ -21,10 +21,16 @@ RENDERINGS: dict[str, Callable[[Result, Path], None]] = {
 
 
 def write(folder: Path) -> list[Path]:
-    """Render the `results.json` in `folder` into it; the paths of what was written, plots included."""
+    """Render the `results.json` in `folder` into it; the paths of what was written, plots included.
+
+    A result without a measured value has no certificate: there would be nothing in it.
+    """
     result = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     written = plots.write(result, folder)
     for name, render in RENDERINGS.items():
-        render(result, folder / name)
-        written.append(folder / name)
+        path = folder / name
+        path.unlink(missing_ok=True)
+        render(result, path)
+        if path.exists():
+            written.append(path)
     return written

@@ -12,7 +12,7 @@ from typing import Any
 
 DCC, SI, XSI = "https://ptb.de/dcc", "https://ptb.de/si", "http://www.w3.org/2001/XMLSchema-instance"
 VERSION = "3.1.1"
-UNITS = {
+UNITS = {  # a measured value's unit that is not here is an error; a condition with another is told in words
     "1": r"\one",
     "": r"\one",
     "%": r"\percent",
@@ -21,7 +21,6 @@ UNITS = {
     "s": r"\second",
     "h": r"\hour",
     "d": r"\day",
-    "a": r"\year",
     "A": r"\ampere",
     "K": r"\kelvin",
     "bar": r"\bar",
@@ -34,14 +33,16 @@ Point = dict[str, Any]
 
 
 def write(result: dict[str, Any], path: Path) -> None:
-    """The certificate in `path`."""
+    """The certificate in `path`; none if nothing was measured."""
+    points = [p for p in result["points"] if p["measured"]]
+    if not points:
+        return
     for prefix, uri in (("dcc", DCC), ("si", SI), ("xsi", XSI)):
         ET.register_namespace(prefix, uri)
     root = ET.Element(f"{{{DCC}}}digitalCalibrationCertificate", schemaVersion=VERSION)
     root.set(f"{{{XSI}}}schemaLocation", f"{DCC} {DCC}/v{VERSION}/dcc.xsd")
     _administrative(root, result)
     results = _add(root, "measurementResults")
-    points = [p for p in result["points"] if p["measured"]]
     for suite, members in groupby(points, key=lambda p: p["suite"]):
         _suite(results, result, suite, list(members))
     ET.indent(root, "\t")
@@ -53,7 +54,7 @@ def _administrative(root: ET.Element, result: dict[str, Any]) -> None:
     data = _add(root, "administrativeData")
     software = _add(_add(data, "dccSoftware"), "software")
     _name(software, "Tonne conformance suite")
-    _add(software, "release", result["suite"][:16])
+    _add(software, "release", f"v{result['version']}")
     core = _add(data, "coreData")
     _add(core, "countryCodeISO3166_1", report["country"] or "DE")
     _add(core, "usedLangCodeISO639_1", "en")
@@ -74,13 +75,13 @@ def _administrative(root: ET.Element, result: dict[str, Any]) -> None:
     _identification(identifications, "manufacturer", item.get("firmware", "-"), "Firmware version")
     _identification(identifications, "manufacturer", item.get("software", "-"), "Software identification")
     _identification(identifications, "manufacturer", item.get("fingerprint", "-"), "Profile fingerprint")
-    _contact(
-        _add(_add(data, "calibrationLaboratory"), "contact"), report["laboratory"], report["address"], report["country"]
-    )
+    laboratory = _add(_add(data, "calibrationLaboratory"), "contact")
+    _contact(laboratory, report["laboratory"], report["email"], report["address"], report["country"])
     person = _add(_add(data, "respPersons"), "respPerson")
     _name(_add(person, "person"), report["authorized"] or "-")
     _add(person, "mainSigner", "true")
-    _contact(_add(data, "customer"), report["customer"], report["contact"], report["country"])
+    customer = _add(data, "customer")
+    _contact(customer, report["customer"], report["customer_email"], report["contact"], report["country"])
     statement = _add(_add(data, "statements"), "statement", refType="basic_conformity")
     declaration = _add(statement, "declaration")
     _content(declaration, f"{result['verdict']}: {result['decision']['rule']}. {result['decision']['text']}")
@@ -137,14 +138,15 @@ def _table(results: ET.Element, points: list[Point]) -> None:
     result = _add(results, "result", refType="tonne_" + first["check"].replace(".", "_"))
     _name(result, f"{first['check']}: {first['what']}")
     table = _add(_add(result, "data"), "list")
-    for n, (name, value, unit) in enumerate(first["conditions"]):
+    for n, (name, _, unit) in enumerate(first["conditions"]):
         values = [p["conditions"][n][1] for p in points]
         quantity = _add(table, "quantity", refType="basic_nominalValue")
         _name(quantity, name)
-        if _number(value) and all(map(_number, values)):
+        if unit in UNITS and all(map(_number, values)):
             _reals(quantity, values, unit)
         else:
-            _content(_add(quantity, "noQuantity"), " | ".join(values))
+            shown = [f"{value} {unit}".strip() for value in values]
+            _content(_add(quantity, "noQuantity"), " | ".join(shown))
     quantity = _add(
         table,
         "quantity",
@@ -184,12 +186,13 @@ def _number(text: str) -> bool:
 def _reals(quantity: ET.Element, values: list[str], unit: str) -> ET.Element:
     reals = _add(quantity, "realListXMLList", ns=SI)
     _add(reals, "valueXMLList", " ".join(values), ns=SI)
-    _add(reals, "unitXMLList", UNITS.get(unit, r"\one"), ns=SI)
+    _add(reals, "unitXMLList", UNITS[unit], ns=SI)
     return reals
 
 
-def _contact(element: ET.Element, name: str, place: str, country: str) -> None:
+def _contact(element: ET.Element, name: str, email: str, place: str, country: str) -> None:
     _name(element, name or "-")
+    _add(element, "eMail", email or "-")
     location = _add(element, "location")
     _add(location, "countryCode", country or "DE")
     _content(_add(location, "further"), place or "-")

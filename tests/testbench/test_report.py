@@ -16,6 +16,7 @@ from testbench import report
 from testbench.conformance import plan as plans
 from testbench.conformance import runner
 from testbench.report.dcc import DCC, SI, identification
+from tests.testbench import dcc_structure
 
 PLAN = """
 endurance = { years = 1 }
@@ -138,6 +139,33 @@ def test_certificate_numbers(folder: Path, result: dict[str, Any]) -> None:
             u, verdict = p["expanded"] if p["k"] else "", verdict_words.get(p["verdict"], p["verdict"])
             expected.append((p["check"], p["measured"], u, p["k"], p["low"], p["high"], verdict))
     assert sorted(got) == sorted(expected)
+
+
+def test_certificate_is_built_as_the_schemas_ask(folder: Path) -> None:
+    assert not dcc_structure.faults(ET.parse(folder / "certificate.xml").getroot())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("<dcc:eMail>-</dcc:eMail>", "", "contact: name location is not"),
+        ("<dcc:issuer>manufacturer<", "<dcc:issuer>somebody<", "issuer: 'somebody'"),
+        ("</si:valueXMLList>", " much</si:valueXMLList>", "valueXMLList"),
+        ('schemaVersion="3.1.1"', 'schemaVersion="3.1"', "schemaVersion 3.1"),
+    ],
+)
+def test_what_the_schemas_do_not_allow_is_seen(folder: Path, old: str, new: str, says: str) -> None:
+    text = (folder / "certificate.xml").read_text()
+    assert old in text
+    assert any(says in fault for fault in dcc_structure.faults(ET.fromstring(text.replace(old, new, 1))))
+
+
+def test_nothing_measured_is_no_certificate(tmp_path: Path, result: dict[str, Any]) -> None:
+    (tmp_path / "certificate.xml").write_text("of an earlier run")
+    empty = {**result, "points": [], "verdict": "incomplete", "reason": "no device"}
+    (tmp_path / "results.json").write_text(json.dumps(empty))
+    assert "certificate.xml" not in [path.name for path in report.write(tmp_path)]
+    assert not (tmp_path / "certificate.xml").exists() and (tmp_path / "report.pdf").exists()
 
 
 def _pydcc(monkeypatch: pytest.MonkeyPatch) -> Any:
