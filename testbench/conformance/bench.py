@@ -206,6 +206,7 @@ class Bench:
                 budget=[
                     {
                         "input": line.name,
+                        "unit": line.unit,
                         "distribution": line.distribution,
                         "u": f"{line.standard:.3g}",
                         "c": f"{line.sensitivity:.3g}",

@@ -43,6 +43,11 @@ class Profile:
         return messages.READING_REPLY.unpack_from(reading)[self.shown]
 
     @property
+    def unit(self) -> str:
+        """What `quantum` is in."""
+        return r.UNITS[self.parts.channels[0].unit]
+
+    @property
     def constant(self) -> int:
         """What a quantum adds to the register, in 2**-64 mg, as the device has it."""
         term = self.parts.terms[0]

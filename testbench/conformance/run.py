@@ -20,7 +20,9 @@ from testbench.conformance.plan import Plan
 from testbench.conformance.requirements import table
 from testbench.conformance.results import Item, Journal, Point
 from testbench.conformance.rigs import Opener
+from testbench.conformance.section import PlanError
 
+REPLAY = "replay"
 SAVE_EVERY = 5.0
 """Seconds between two writings of a result that is still incomplete."""
 ITEM_FIELDS = ("serial", "hardware", "firmware", "software", "fingerprint")
@@ -71,6 +73,8 @@ class Run:
         """
         self.planned = list(planned)
         self.save()
+        if self._head["rig"] != REPLAY:
+            self._check_calibrations()
         with ExitStack() as stack:
             identity = stack.enter_context(opener(image if loaded else None, START, None)).meter.identify()
         item = {k: v.hex() if isinstance(v, bytes) else v for k, v in asdict(identity).items() if k in ITEM_FIELDS}
@@ -124,6 +128,15 @@ class Run:
         results.save(self.folder, result)
         self._saved = time.monotonic()
         return result
+
+    def _check_calibrations(self) -> None:
+        today = datetime.now(UTC).date().isoformat()
+        for instrument in self.plan.instruments:
+            if instrument.due and instrument.due < today:
+                raise PlanError(
+                    f"{instrument.name} {instrument.serial}: expected a calibration that holds today, it was due on "
+                    f"{instrument.due}; have it calibrated and put the new dates in the plan; nothing was tested"
+                )
 
     def _expect(self, item: dict[str, Any]) -> None:
         expected = {

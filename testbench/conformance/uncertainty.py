@@ -26,11 +26,12 @@ STUDENT = (
 
 @dataclass(frozen=True)
 class Input:
-    """One quantity of the model. `width` is a half width, or for `normal` an expanded uncertainty with its `k`."""
+    """One quantity of the model, in `unit`. `width` is a half width, or for `normal` an expanded uncertainty with its `k`."""
 
     name: str
     value: float
     width: float
+    unit: str
     distribution: str = RECTANGULAR
     k: float = 2.0
     freedom: float = math.inf
@@ -46,6 +47,7 @@ class Line:
     """A row of the budget: an input and what it adds to the result, in the result's unit."""
 
     name: str
+    unit: str
     distribution: str
     standard: float
     sensitivity: float
@@ -83,7 +85,7 @@ def evaluate(model: Callable[..., Any], inputs: Sequence[Input]) -> Budget:
     result = model(*variables)
     derivatives = getattr(result, "derivatives", {})
     lines = tuple(
-        Line(i.name, i.distribution, i.standard, float(derivatives.get(v, 0.0)))
+        Line(i.name, i.unit, i.distribution, i.standard, float(derivatives.get(v, 0.0)))
         for i, v in zip(inputs, variables, strict=True)
     )
     return _combine(lines, [i.freedom for i in inputs])

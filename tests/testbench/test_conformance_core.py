@@ -90,8 +90,8 @@ def test_student_table_is_the_distribution() -> None:
 
 def test_budget_against_hand_calculation() -> None:
     inputs = [
-        uncertainty.Input("a", 10.0, 0.3, uncertainty.RECTANGULAR),
-        uncertainty.Input("b", 5.0, 0.1, uncertainty.NORMAL, 2.0, 9),
+        uncertainty.Input("a", 10.0, 0.3, "m", uncertainty.RECTANGULAR),
+        uncertainty.Input("b", 5.0, 0.1, "s", uncertainty.NORMAL, 2.0, 9),
     ]
     budget = uncertainty.evaluate(lambda a, b: 2 * a / b, inputs)
     ua, ub = 2 / 5 * 0.3 / math.sqrt(3), 20 / 25 * 0.05

@@ -82,6 +82,16 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
             2,
             "expects a device with serial OTHER, this one says TONNE-0001",
         ),
+        (
+            ("[report]", '[expected]\nfirmware = "9.9"\n[report]'),
+            2,
+            "expects a device with firmware 9.9, this one says",
+        ),
+        (
+            ("due = 2027-11-01", "due = 2025-11-01"),
+            2,
+            "virtual pulse source VPS-1: expected a calibration that holds today",
+        ),
         (("[report]", '[expected]\nprofile = "00ff"\n[report]'), 2, "expects a device with fingerprint 00ff"),
         (("range = [0.01, 10]", "range = [0.1, 10]"), 1, "is calibrated for 0.1 … 10 m³/h; the plan asks for 0.04"),
         (('profile = "natural-gas"', 'profile = "nowhere"'), 2, "profile nowhere: expected a file or a ready profile"),

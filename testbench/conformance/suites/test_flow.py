@@ -54,8 +54,7 @@ def test_error(bench: Bench, case: Fraction) -> None:
     with bench.device(profile.image) as device:
         element = Element(bench, device, profile)
         runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(flow.element, case)))
-    errors = [run.error for run in runs]
-    budget = percent_error(count * profile.quantum, profile.quantum, errors, instrument, "reference volume")
+    budget = percent_error(profile, count, runs, instrument, "reference volume")
     where: list[Condition] = [("Q", case, "m³/h")]
     requirement = limits.GAS_REQUIREMENT[flow.accuracy]
     record_mean(bench, "flow.error", requirement, runs, mpe, where, budget)

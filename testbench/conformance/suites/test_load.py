@@ -71,8 +71,7 @@ def test_error(bench: Bench, case: LoadPoint) -> None:
     with bench.device(profile.image) as device:
         element = Element(bench, device, profile)
         runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(load.element, case.current)))
-    errors = [run.error for run in runs]
-    budget = percent_error(count * profile.quantum, profile.quantum, errors, instrument, "reference energy")
+    budget = percent_error(profile, count, runs, instrument, "reference energy")
     where: list[Condition] = [("I", case.current, "A"), ("PF", case.power_factor, "")]
     record_mean(bench, "load.error", "jjg596-mpe", runs, case.mpe, where, budget)
     record_pulses(bench, "load.pulses", runs, where)
