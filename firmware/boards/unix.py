@@ -117,7 +117,7 @@ class Bench:
 def cuttable(base, bench):
     """The class of flash `base` that loses power where `bench.cut` says: (whole writes to come first, byte of the next)."""
 
-    class Cuttable(base):
+    class Cuttable(base):  # type: ignore[valid-type, misc]
         def _write(self, at, data):
             if bench.cut is None:
                 base._write(self, at, data)
