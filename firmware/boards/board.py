@@ -19,6 +19,7 @@ from firmware.selftest import SelfTest
 from protocol import events
 from protocol.image import Image
 
+from .slots import Slots
 from .wiring import Wiring
 
 WATCHDOG_MS = const(8000)
@@ -38,6 +39,8 @@ _TURN_MS = const(20)
 """The longest sleep: what a brown-out waits at most before everything is kept."""
 _QUIET_MS = const(30)
 """Nothing heard for so long: an erase of the flash, which stops the receivers, hits no request."""
+UPDATES = "/updates"
+"""The folder of the update's slots (`firmware.boards.slots`, pico_image/main.py)."""
 _RESETS = {machine.WDT_RESET: events.RESET_WATCHDOG}
 
 
@@ -47,6 +50,14 @@ class Buses:
     def pulse(self, number, spec):
         """Pulse input `number`."""
         raise NotImplementedError
+
+    def reset_cause(self):
+        """Why the board started (`protocol.events`)."""
+        return _RESETS.get(machine.reset_cause(), events.RESET_POWER)
+
+    def restart(self):
+        """Start again."""
+        machine.reset()
 
     def uart(self, spec):
         """A UART; on RS-485 where a direction pin is named."""
@@ -126,10 +137,10 @@ class Board:
     """Everything that `run` goes round; made from board.json and the profile that a new meter starts with, profile.bin.
 
     `hardware` names the board, `nor` is its flash for the store, `led` a pin that is 1 while the meter serves. A `closed` board
-    never gives the prompt.
+    never gives the prompt. `slot` is the one that the firmware came from, "" for what was there at the factory.
     """
 
-    def __init__(self, hardware, buses, nor, led, closed=False):
+    def __init__(self, hardware, buses, nor, led, closed=False, slot=""):
         micropython.kbd_intr(-1)
         with open("board.json") as file:
             config = json.load(file)
@@ -139,10 +150,18 @@ class Board:
         wiring = Wiring(config, buses)
         self.polled = wiring.polled
         clock = RtcClock(Ds3231(wiring.i2c(config["rtc"])) if "rtc" in config else None)
-        who = identity(config["serial"], hardware, _digest())
-        reset = _RESETS.get(machine.reset_cause(), events.RESET_POWER)
+        self._restart = buses.restart
         self.device = assemble(
-            image, clock, wiring.channels, wiring.inputs, who, config["address"], nor, reset=reset, chips=wiring.chips
+            image,
+            clock,
+            wiring.channels,
+            wiring.inputs,
+            identity(config["serial"], hardware, _digest(slot)),
+            config["address"],
+            nor,
+            reset=buses.reset_cause(),
+            slots=Slots(UPDATES, slot),
+            chips=wiring.chips,
         )
         self.device.server.add(SelfTest(self.device.meter, self.polled).table())
         self.uart = buses.uart(link)
@@ -202,6 +221,9 @@ class Board:
         self._turns += 1
         if time.ticks_diff(now, self._heard) >= _QUIET_MS:
             self.device.step()
+            if self.device.restart:
+                self.device.shut_down()
+                self._restart()
             if self._turns >= _TURNS_A_COLLECTION:
                 self._collect()
         self._watchdog.feed()
@@ -246,8 +268,10 @@ def _input(config, name):
     return None if number is None else machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
 
 
-def _digest():
-    """Of the modules on the files, or the one that was frozen in beside them."""
+def _digest(slot):
+    """Of the modules in the slot, on the files, or the one that was frozen in beside them."""
+    if slot:
+        return software_digest(UPDATES + "/" + slot)
     try:
         from frozen_digest import DIGEST
     except ImportError:

@@ -44,8 +44,8 @@ class PartitionNor(Nor):
         self._partition.writeblocks(at // _BLOCK, data, at % _BLOCK)
 
 
-def main(closed=False):
-    """Start the meter that board.json describes. Raises IndexError where there is no partition `tonne`."""
+def main(closed=False, slot=""):
+    """Start the meter that board.json describes, as firmware of `slot` (`Board`). Raises IndexError where there is no partition `tonne`."""
     partition = Partition.find(Partition.TYPE_DATA, label="tonne")[0]
     led = machine.Pin(LED, machine.Pin.OUT, value=0)
-    Board("esp32", Esp32Buses(), PartitionNor(partition), led, closed).run()
+    Board("esp32", Esp32Buses(), PartitionNor(partition), led, closed, slot).run()

@@ -1,9 +1,9 @@
 """Two slots of firmware in two folders, and the file that says which one runs. Imports nothing of ours: the boot program
 must run whatever is in the slots.
 
-`boot.json` is replaced whole (a rename is atomic on littlefs and POSIX): `active` slot; `trial`, the slot on trial, or "";
-`tries` starts that the trial has left; `failed`, the tag of a trial that did not prove healthy; `tag`, `before`, `least` of
-the update under way.
+`boot.json` is replaced whole (a rename is atomic on littlefs and POSIX): `active` slot, "" for what was there at the factory;
+`trial`, the slot on trial, or ""; `tries` starts that the trial has left; `failed`, the tag of a trial that did not prove
+healthy; `tag`, `before`, `least` of the newest update; `kept`: that it was kept has still to be told.
 """
 
 import json
@@ -12,7 +12,11 @@ import os
 NAMES = ("a", "b")
 TRIES = 3
 """Starts that a trial is given: a power cut within it is not held against it at once."""
-FRESH = {"active": "a", "trial": "", "tries": 0, "failed": "", "tag": "", "before": "", "least": [0, 0, 0]}
+FRESH = {
+    "active": "", "trial": "", "tries": 0, "failed": "", "tag": "", "before": "", "least": [0, 0, 0], "kept": False
+}
+SYNCED = 4096
+"""Bytes of a package between two that are safe from a power cut: a block of the Pico's flash, erased once each."""
 
 
 def load(folder):
@@ -55,12 +59,13 @@ class Slots:
         self.state = load(folder)
         self.size = self.received = 0
         self.digest = b""
+        self._file = None
         self._resume()
 
     @property
     def on_trial(self):
         """What runs has still to prove itself."""
-        return self.state["trial"] == self.running
+        return self.running != "" and self.state["trial"] == self.running
 
     @property
     def spare(self):
@@ -83,12 +88,24 @@ class Slots:
 
     def write(self, data):
         """Append `data`."""
-        with open(self.package, "ab") as file:
-            file.write(data)
+        if self._file is None:
+            self._file = open(self.package, "ab")
+        self._file.write(data)
+        if self.received // SYNCED != (self.received + len(data)) // SYNCED:
+            self._file.flush()
         self.received += len(data)
+        if self.received == self.size:
+            self.close()
+
+    def close(self):
+        """All that was received is in the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def drop(self):
         """Forget what is on its way."""
+        self.close()
         for name in ("incoming.json", "incoming.bin"):
             try:
                 os.remove(self.folder + "/" + name)
@@ -99,14 +116,15 @@ class Slots:
 
     def clear(self):
         """Empty the slot that does not run."""
-        _remove(self.spare)
+        remove(self.spare)
         os.mkdir(self.spare)
 
     def arm(self, tag, before, least):
         """Let the slot that does not run be tried from the next start on."""
         self.state = load(self.folder)
         trial = NAMES[self.running == NAMES[0]]
-        self.state.update({"trial": trial, "tries": TRIES, "failed": "", "tag": tag, "before": before, "least": least})
+        self.state.update({"trial": trial, "tries": TRIES, "failed": "", "kept": False})
+        self.state.update({"tag": tag, "before": before, "least": least})
         self.state["active"] = self.running
         save(self.folder, self.state)
         self.drop()
@@ -115,11 +133,13 @@ class Slots:
         """What runs has proved healthy: it is the active one from now on."""
         self.state["active"] = self.running
         self.state["trial"] = ""
+        self.state["kept"] = True
         save(self.folder, self.state)
 
-    def forget_failed(self):
-        """The failed trial has been told."""
+    def told(self):
+        """How the trial ended has been told."""
         self.state["failed"] = ""
+        self.state["kept"] = False
         save(self.folder, self.state)
 
     def _resume(self):
@@ -145,7 +165,8 @@ def make_folders(root, name):
             pass
 
 
-def _remove(path):
+def remove(path):
+    """Remove a folder and all in it, if it is there."""
     try:
         entries = os.listdir(path)
     except OSError:
@@ -153,7 +174,7 @@ def _remove(path):
     for name in entries:
         inner = path + "/" + name
         if os.stat(inner)[0] & 0x4000:
-            _remove(inner)
+            remove(inner)
         else:
             os.remove(inner)
     os.rmdir(path)

@@ -13,7 +13,7 @@ def main(path):
 
     with open(path) as file:
         folder = json.load(file)["slots"]
-    root = folder + "/" + slots.choose(folder)
+    root = folder + "/" + (slots.choose(folder) or slots.NAMES[0])
     sys.path.pop(0)
     del sys.modules["slots"]
     names = {"__name__": "board"}  # type: dict

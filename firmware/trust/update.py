@@ -15,6 +15,8 @@ from ..refusal import Refusal
 HEALTHY_SECONDS = 60
 """How long an update must have metered before it is kept."""
 _CHUNK = 512
+_STEP = 4096
+"""Bytes unpacked in a step: a block of the Pico's flash, 60 ms."""
 _MOST_SIGNATURE = 8192
 
 
@@ -35,9 +37,7 @@ class Update:
         self._before = before
         self._work = None
         self.restart = False
-        if slots.state["failed"]:
-            log.log(events.UPDATE_ROLLED_BACK, 0, bytes.fromhex(slots.state["failed"]), self._running())
-            slots.forget_failed()
+        self._tell()
 
     def table(self):
         """`{message: (request size or -1, handler)}`."""
@@ -48,7 +48,7 @@ class Update:
         }
 
     def step(self):
-        """Unpack one more file, or keep what has proved healthy; False when there is nothing to do."""
+        """Unpack a little more, or keep what has proved healthy; False when there is nothing to do."""
         if self._work is not None:
             try:
                 next(self._work)
@@ -152,9 +152,12 @@ class Update:
                 with open(slots.spare + "/" + name, "wb") as target:
                     while size:
                         data = file.read(min(size, _CHUNK))
+                        if not data:
+                            raise ValueError(size)
                         target.write(data)
                         size -= len(data)
-                yield
+                        if size % _STEP < _CHUNK:
+                            yield
         slots.arm(tag.hex(), self._running().hex(), list(header[6:9]))
 
     def _refuse(self, code, digest, role):
@@ -162,14 +165,23 @@ class Update:
         self._slots.drop()
 
     def _keep(self):
+        self._slots.commit()
+        self._tell()
+
+    def _tell(self):
+        """Draw the consequences of the trial's end and log it: at the latest when a power cut between the two is over."""
         slots = self._slots
-        security = self._security
-        least = tuple(slots.state["least"])
-        if least > (security.major, security.minor, security.patch):
-            security.major, security.minor, security.patch = least
-            security.save()
-        self._log.log(events.UPDATE_COMMITTED, 0, bytes.fromhex(slots.state["before"]), self._running())
-        slots.commit()
+        if slots.state["failed"]:
+            self._log.log(events.UPDATE_ROLLED_BACK, 0, bytes.fromhex(slots.state["failed"]), self._running())
+            slots.told()
+        elif slots.state["kept"]:
+            security = self._security
+            least = tuple(slots.state["least"])
+            if least > (security.major, security.minor, security.patch):
+                security.major, security.minor, security.patch = least
+                security.save()
+            self._log.log(events.UPDATE_COMMITTED, 0, bytes.fromhex(slots.state["before"]), self._running())
+            slots.told()
 
     def _running(self):
         return self._meter.identity[5][:8]

@@ -63,6 +63,12 @@ def pico_application() -> dict[str, bytes]:
     return {path: data for path, data in files.items() if not path.startswith(_OTHER_BOARDS)}
 
 
+def pico_starter() -> dict[str, bytes]:
+    """What starts a Pico's firmware, for the root of its files: main.py, and the module that chooses between updates."""
+    boards = source_root() / "firmware/boards"
+    return {"main.py": (boards / "pico_image/main.py").read_bytes(), **compile_packages([boards / "slots.py"], PICO)}
+
+
 def software_digest(files: Mapping[str, bytes]) -> bytes:
     """The digest that a meter with these files names as its software: `firmware.identity.software_digest`."""
     digest = hashlib.sha256()

@@ -12,7 +12,7 @@ from hostlink.calibrate.plan import Plan as CalibrationPlan
 from hostlink.calibrate.run import Bench, Calibration
 from hostlink.errors import BoardError, FlashError, LinkError, PortError, TonneError
 from hostlink.flash.board import Board, Found, digest
-from hostlink.flash.compile import software_digest
+from hostlink.flash.compile import pico_starter, software_digest
 from hostlink.flash.ledger import FAILED, PASSED, Ledger, Unit
 from hostlink.keys import ROLES, KeyFile, enter
 from hostlink.meter import Meter, connect
@@ -20,9 +20,7 @@ from hostlink.tables import values
 from protocol import messages, selftest
 from protocol.image import Image
 
-MAIN = b"import gc\ngc.threshold(16384)\nfrom firmware.boards import pico\npico.main()\n"
-"""Collected every 16 KiB: left to itself, importing fills the heap and leaves it in pieces."""
-OURS = ("firmware", "protocol", "board.json", "boot.py", "main.py", "profile.bin", "new.part")
+OURS = ("firmware", "protocol", "updates", "board.json", "boot.py", "main.py", "slots.mpy", "profile.bin", "new.part")
 START_S = 30.0
 CLOCK_LIMIT_S = 2.0
 
@@ -93,7 +91,7 @@ def _flash(board: Board, found: Found, unit: Unit, plan: Plan, step: Progress) -
     step("files", 0, 1)
     _make_room(board, found, plan)
     files = {**plan.application, "board.json": _board_json(unit, plan), "profile.bin": plan.profile}
-    _copy(board, files | {"main.py": MAIN}, step)
+    _copy(board, files | pico_starter(), step)
     step("start", 0, 1)
     board.restart()
     board.close()

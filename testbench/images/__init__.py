@@ -75,7 +75,8 @@ def stage(folder: Path) -> None:
         target = folder / path.relative_to(source_root())
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    for path in (source_root() / "firmware/boards/pico_image").glob("*.py"):
+    boards = source_root() / "firmware/boards"
+    for path in (*(boards / "pico_image").glob("*.py"), boards / "slots.py"):
         shutil.copy(path, folder / path.name)
     digest = software_digest(pico_application())
     (folder / "frozen_digest.py").write_text(f"DIGEST = {digest!r}\n")

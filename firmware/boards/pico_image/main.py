@@ -1,15 +1,48 @@
-"""The meter's image: serves for ever. The prompt is open only until a unit has its board.json (`tonne flash`)."""
+"""main.py of a Pico, in the meter's image or on its files: starts the firmware that `slots` chooses. No update replaces it.
+
+The image's prompt is open only until the unit has its board.json (`tonne flash`); with the firmware as files it stays open.
+"""
 
 import gc
 import os
+import sys
 
-if "board.json" in os.listdir():
-    import machine
+import machine
 
+UPDATES = "/updates"
+WATCHDOG_MS = 8000
+
+try:
+    import frozen_digest
+
+    CLOSED = bool(frozen_digest.DIGEST)
+except ImportError:
+    CLOSED = False
+
+
+def start():
+    """Serve for ever. What was there at the factory is started as it is; a slot has a watchdog from here on."""
+    import slots  # type: ignore[import-not-found]
+
+    slot = slots.choose(UPDATES)
+    if slot:
+        machine.WDT(timeout=WATCHDOG_MS)
+        sys.path.insert(0, UPDATES + "/" + slot)
+    gc.threshold(16384)
     try:
-        gc.threshold(16384)
         from firmware.boards import pico
 
-        pico.main(closed=True)
-    finally:
+        pico.main(CLOSED, slot)
+    except Exception as error:
+        if CLOSED or not slot:
+            raise
+        sys.print_exception(error)
         machine.reset()
+
+
+if "board.json" in os.listdir():
+    try:
+        start()
+    finally:
+        if CLOSED:
+            machine.reset()
