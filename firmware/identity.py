@@ -17,7 +17,8 @@ def software_digest(root):
     """SHA-256 over every module below `root` in path order, each as path, 0, length in decimal, 0, content."""
     digest = hashlib.sha256()
     for package in PACKAGES:
-        _add(digest, root, package)
+        if package in os.listdir(root or "/"):
+            _add(digest, root, package)
     return digest.digest()
 
 

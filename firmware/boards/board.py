@@ -82,6 +82,10 @@ class Buses:
         """An I2C bus at 100 kHz."""
         return machine.I2C(spec["i2c"], sda=machine.Pin(spec["sda"]), scl=machine.Pin(spec["scl"]), freq=100000)
 
+    def adc(self, spec):
+        """An analogue input."""
+        return machine.ADC(machine.Pin(spec["adc"]))
+
 
 class RtcClock(Clock):
     """A clock that a battery-backed chip carries over power cuts."""

@@ -23,6 +23,10 @@ class Esp32Buses(Buses):
         """A pulse input with its pull-up: open collector, or a contact behind an RC filter."""
         return PcntPulses(number, machine.Pin(spec["pin"], machine.Pin.IN, machine.Pin.PULL_UP))
 
+    def adc(self, spec):
+        """An analogue input of some 0.1 to 3.1 V: its points of calibration are not those of a divider of the supply."""
+        return machine.ADC(machine.Pin(spec["adc"]), atten=machine.ADC.ATTN_11DB)
+
 
 class PartitionNor(Nor):
     """A data partition as flash; its own limits on writing a part of a block are those of NOR."""
@@ -45,7 +49,7 @@ class PartitionNor(Nor):
 
 
 def main(closed=False, slot=""):
-    """Start the meter that board.json describes, as firmware of `slot` (`Board`). Raises IndexError where there is no partition `tonne`."""
+    """Start the meter that board.json describes (`Board`). Raises IndexError where there is no partition `tonne`."""
     partition = Partition.find(Partition.TYPE_DATA, label="tonne")[0]
     led = machine.Pin(LED, machine.Pin.OUT, value=0)
     Board("esp32", Esp32Buses(), PartitionNor(partition), led, closed, slot).run()

@@ -81,6 +81,7 @@ class Slots:
         """Expect a package; going on with the one that was begun if it is the same."""
         if (size, digest) == (self.size, self.digest):
             return
+        make_folders(self.folder, "incoming.json")
         self.drop()
         with open(self.folder + "/incoming.json", "w") as file:
             json.dump([size, digest.hex()], file)
@@ -155,14 +156,14 @@ class Slots:
 
 
 def make_folders(root, name):
-    """Make the folders above file `name` below `root`."""
+    """Make folder `root` and the folders above file `name` below it."""
     path = root
-    for part in name.split("/")[:-1]:
-        path += "/" + part
+    for part in name.split("/"):
         try:
             os.mkdir(path)
         except OSError:
             pass
+        path += "/" + part
 
 
 def remove(path):

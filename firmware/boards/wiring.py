@@ -18,7 +18,7 @@ class Wiring:
     """`channels` and `inputs` in the order of `board.json`, `polled`: the drivers that ask their chips, and `chips`: those of
     channels, which can be calibrated, by channel number.
 
-    `board` opens what is needed: `pulse(number, spec)`, `uart(spec)`, `spi(spec)`, `select(spec)`, `i2c(spec)`.
+    `board` opens what is needed: `pulse(number, spec)`, `uart(spec)`, `spi(spec)`, `select(spec)`, `i2c(spec)`, `adc(spec)`.
     """
 
     def __init__(self, config, board):
@@ -97,6 +97,24 @@ class Wiring:
 
         address = spec.get("address", ADDRESS)
         return self._chip(("bmp280", spec["i2c"], address), lambda: Bmp280(self._bus("i2c", spec), address))
+
+    def _current_loop(self, spec):
+        from firmware.drivers.current_loop import CurrentLoop
+
+        return self._chip(("current_loop", spec["adc"]), lambda: CurrentLoop(*self._loop(spec)))
+
+    def _current_flow(self, spec):
+        from firmware.drivers.current_loop import CurrentFlow, CurrentLoop
+
+        flow = CurrentFlow(CurrentLoop(*self._loop(spec)), spec["high"])
+        self.polled.append(flow)
+        return flow
+
+    def _loop(self, spec):
+        from firmware.drivers.current_loop import nominal
+
+        points = spec.get("points") or nominal(spec["milliohms"], spec.get("reference_mv", 3300))
+        return self._board.adc(spec), spec["low"], spec["high"], points
 
     def _modbus(self, spec):
         from firmware.drivers.modbus import INPUT, Quantity, Total

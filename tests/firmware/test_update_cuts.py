@@ -85,7 +85,6 @@ class Board:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, synced: bool) -> None:
         self.files = Files(synced)
-        self.files.folders.add(FOLDER)
         self.nor = RamNor(MINIMUM * 512, 512)
         for module in (slots_module, update_module):
             monkeypatch.setattr(module, "open", self.files.open, raising=False)
