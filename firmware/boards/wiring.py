@@ -31,7 +31,7 @@ class Wiring:
         self.chips = {}  # type: dict
         self.channels = [self._make(spec) for spec in config.get("channels", ())]
         for n, channel in enumerate(self.channels):
-            if channel in self.polled:
+            if hasattr(channel, "calibrate"):
                 self.chips[n] = channel
         self.inputs = [self._make(spec) for spec in config.get("inputs", ())]
         for uart, points in self._lines.items():

@@ -193,6 +193,10 @@ class Pico:
         """Drive an input pin."""
         self._powered_chip().gpio[pin].set_input_value(level)
 
+    def voltage(self, pin: int, raw: int) -> None:
+        """Have the converter read `raw`, 12 bits, at GPIO 26 to 29."""
+        self._powered_chip().adc.channel_values[pin - 26] = raw
+
     def level(self, pin: int) -> bool:
         """Whether the chip drives `pin` high now."""
         return self._powered_chip().gpio[pin].value == GPIOPinState.HIGH

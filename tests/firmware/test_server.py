@@ -35,10 +35,11 @@ OPEN = (
 
 
 class Line:
-    """The meter's line as raw bytes."""
+    """The meter's line at `url` as raw bytes; it must answer within `patience` seconds."""
 
-    def __init__(self, rig: UnixRig) -> None:
-        self._port = os.open(rig.url, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    def __init__(self, url: str, patience: float = 20.0) -> None:
+        self._port = os.open(url, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self._patience = patience
         self._deframer = Deframer()
         self._sequence = 0
 
@@ -56,7 +57,7 @@ class Line:
         self.write(data + frame.encode(ADDRESS, 0, self._sequence, messages.CLOCK_GET))
         answer = bytes((ADDRESS, frame.CONTROL_REPLY | frame.VERSION, self._sequence, messages.CLOCK_GET))
         replies: list[bytes] = []
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + self._patience
         while True:
             assert time.monotonic() < limit, "the meter does not answer any more"
             if select.select([self._port], [], [], 1)[0]:
@@ -107,7 +108,7 @@ def rig() -> Iterator[UnixRig]:
 
 @pytest.fixture
 def line(rig: UnixRig) -> Iterator[Line]:
-    line = Line(rig)
+    line = Line(rig.url)
     yield line
     line.close()
 
@@ -223,52 +224,54 @@ def test_bytes_that_are_no_frame_are_counted_as_what_they_are(line: Line, noise:
     assert {name: after[name] - before[name] for name in names} == {n: int(n == f"refused_{reason}") for n in names}
 
 
-def test_hostile_bytes_and_hostile_requests_change_no_register(rig: UnixRig, line: Line) -> None:
-    """Rounds of noise, cut and spoilt frames, and well-formed frames with random messages and bodies.
+def hostile(random_: random.Random, closing: int) -> tuple[bytes, list[tuple[int, int]]]:
+    """Noise, a cut or a spoilt frame, or a well-formed one with a random message and body; what is answered of it.
 
-    Every whole request is answered once, or met with silence if it is not this meter's.
+    Its sequence number is not `closing`.
     """
-    random_ = random.Random(SEED)
+    message = random_.choice((*OPEN, random_.randrange(256)))
+    layout = messages.CATALOGUE[message][1] if message in messages.CATALOGUE else None
+    exact = layout is not None and random_.random() < 0.7
+    size = layout.size if layout is not None and exact else random_.choice((0, 1, 40, 300, frame.MAX_BODY))
+    body = random_.randbytes(size)
+    if message == messages.BLOB_READ and random_.random() < 0.5:
+        body = messages.BLOB_READ_REQUEST.pack(1, bytes(8), random_.randrange(900), random_.randrange(1 << 16))
+    address = random_.choice((ADDRESS, ADDRESS, 255, random_.randrange(256)))
+    sequence = random_.randrange(256)
+    if sequence == closing:
+        sequence ^= 0x80
+    wire = frame.encode(address, 0, sequence, message, body)
+    kind = random_.randrange(4)
+    if kind == 0:
+        return random_.randbytes(random_.randrange(400)), []
+    if kind == 1:
+        return wire[: random_.randrange(len(wire) - 1)], []
+    if kind == 2:
+        spoilt = bytearray(wire)
+        spoilt[random_.randrange(1, len(wire) - 1)] ^= random_.randrange(1, 256)
+        return bytes(spoilt), []
+    return wire, [(sequence, message)] if address in (ADDRESS, 255) else []
+
+
+def hold_out(line: Line, random_: random.Random, rounds: int, most: int) -> None:
+    """Send `rounds` of up to `most` hostile things: every whole request is answered once, no register changes."""
     before = line.registers()
-    for _ in range(1000):
-        stream = b""
-        expected = []
-        for _ in range(random_.randrange(1, 12)):
-            kind = random_.randrange(4)
-            message = random_.choice((*OPEN, random_.randrange(256)))
-            layout = messages.CATALOGUE[message][1] if message in messages.CATALOGUE else None
-            exact = layout is not None and random_.random() < 0.7
-            size = layout.size if layout is not None and exact else random_.choice((0, 1, 40, 300, frame.MAX_BODY))
-            body = random_.randbytes(size)
-            if message == messages.BLOB_READ and random_.random() < 0.5:
-                body = messages.BLOB_READ_REQUEST.pack(1, bytes(8), random_.randrange(900), random_.randrange(1 << 16))
-            address = random_.choice((ADDRESS, ADDRESS, 255, random_.randrange(256)))
-            sequence = random_.randrange(256)
-            if sequence == line.closing:
-                sequence ^= 0x80
-            wire = frame.encode(address, 0, sequence, message, body)
-            if kind == 0:
-                stream += random_.randbytes(random_.randrange(400))
-            elif kind == 1:
-                stream += wire[: random_.randrange(len(wire) - 1)]
-            elif kind == 2:
-                spoilt = bytearray(wire)
-                spoilt[random_.randrange(1, len(wire) - 1)] ^= random_.randrange(1, 256)
-                stream += spoilt
-            else:
-                stream += wire
-                if address in (ADDRESS, 255):
-                    expected.append((sequence, message))
-        replies = line.send(stream)
-        assert [(reply[2], reply[3]) for reply in replies] == expected
+    for _ in range(rounds):
+        things = [hostile(random_, line.closing) for _ in range(random_.randrange(1, most + 1))]
+        replies = line.send(b"".join(wire for wire, _ in things))
+        assert [(reply[2], reply[3]) for reply in replies] == [one for _, answers in things for one in answers]
         assert all(reply[0] == ADDRESS and reply[1] & frame.CONTROL_REPLY for reply in replies)
     assert line.registers() == before
+
+
+def test_hostile_bytes_and_hostile_requests_change_no_register(rig: UnixRig, line: Line) -> None:
+    hold_out(line, random.Random(SEED), rounds=1000, most=11)
     rig.settle()
 
 
 def test_a_host_that_never_reads_does_not_stop_the_meter(rig: UnixRig) -> None:
     """Replies that nobody takes are lost; the meter goes on counting."""
-    line = Line(rig)
+    line = Line(rig.url)
     before = line.registers()
     flood = frame.encode(ADDRESS, 0, 1, messages.REGISTERS) * 2000
     line.write(flood)
@@ -277,7 +280,7 @@ def test_a_host_that_never_reads_does_not_stop_the_meter(rig: UnixRig) -> None:
     rig.settle()
     unread = line.drop()
     line.close()
-    line = Line(rig)
+    line = Line(rig.url)
     assert unread < 2000 * len(before)
     assert line.registers() != before
     line.close()

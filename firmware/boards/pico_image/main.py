@@ -34,7 +34,7 @@ def start():
 
         pico.main(CLOSED, slot)
     except Exception as error:
-        if CLOSED or not slot:
+        if not CLOSED and not slot:
             raise
         sys.print_exception(error)
         machine.reset()
