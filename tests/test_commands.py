@@ -143,6 +143,8 @@ def test_a_silent_port_is_one_line_and_exit_3() -> None:
         (("watch", "--port", "loop://", "--every", "-1"), 2, "--every"),
         (("watch", "--port", "/dev/no-such-port"), 3, "there is no such port"),
         (("simulate", "--speed", "0"), 2, "--speed"),
+        (("simulate", "--rig", "esp32"), 2, "expected unix or pico, got 'esp32'"),
+        (("simulate", "--rig", "pico", "--speed", "5"), 2, "leave out --speed"),
         (("demo", "--pulse", "many"), 2, "--pulse"),
         (("demo", "--pulse", "0"), 2, "--pulse"),
         (("demo", "--pulse", "NaN"), 2, "--pulse"),

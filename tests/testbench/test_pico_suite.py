@@ -6,8 +6,10 @@ A short form runs by default, on two Picos that its tests share; `make pico-suit
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
+import signal
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +27,7 @@ from testbench.errors import EmulatorError
 from testbench.images import pico_image
 from testbench.micropython import device_root
 from testbench.rigs.pico import PicoRig, board_config
+from tests import test_commands
 from tests.conftest import _need
 from tests.firmware import test_current_loop, test_mps2, test_sample_path, test_server
 from tests.firmware.test_terms import START, every_kind
@@ -77,7 +80,10 @@ class Torture:
     def __init__(self, rig: PicoRig, random_: random.Random) -> None:
         self.rig = rig
         self._random = random_
+        rig.pulses(0, 2)
         with self._meter() as meter:
+            meter.set_clock(START)
+            assert meter.status()["records"]
             self.kept = meter.registers().registers[0].amount.whole
             self.power_ups = self._power_ups(meter)
 
@@ -263,3 +269,21 @@ def test_a_hostile_line(line: test_server.Line) -> None:
 @pytest.mark.slow
 def test_a_long_hostile_line(line: test_server.Line) -> None:
     test_server.hold_out(line, random.Random(SEED + 1), rounds=80, most=1)
+
+
+# The command
+
+
+@pytest.mark.slow
+def test_a_simulated_pico_is_read_by_any_serial_tool(meter_uf2: Path, tmp_path: Path) -> None:
+    process = test_commands.start("simulate", "--rig", "pico", "--port-file", tmp_path / "port")
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        port = test_commands.wait_for(tmp_path / "port")
+        done = test_commands.tonne("read", "--port", port, "--timeout", "60", "--json")
+        assert json.loads(done.stdout)["hardware"] == "pico", done.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode in (0, 130) and "Traceback" not in output + errors
