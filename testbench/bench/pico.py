@@ -22,10 +22,12 @@ from hostlink.tables import values
 from protocol import frame, messages
 from protocol import registers as r
 from protocol.deframer import Deframer
+from testbench.bench.trust import MAC_LIMIT, mac_cost
 from testbench.emulators.edges import pulse_train
 from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError, TestbenchError
-from testbench.images import meter_image
+from testbench.images import meter_image, pico_image
+from testbench.micropython import device_root
 from testbench.rigs.pico import PULSE_PIN, SERVING_PIN, board_config, put_files
 
 BASELINE = Path(__file__).with_name("pico.json")
@@ -124,6 +126,16 @@ def measure(seconds: float) -> Iterator[Figure]:
     yield Figure("heap in use after that, collected", heap / 1024, "KiB", 64)
     board.off()
     yield Figure("power-up to serving, after a cut", bench.boot(), "s", 1.5)
+    board.off()
+    check, _ = mac_cost(_at_its_prompt())
+    yield Figure("HMAC-SHA256 frame check, on top of the frame", check, "cycles", MAC_LIMIT)
+
+
+def _at_its_prompt() -> Pico:
+    """A Pico with the firmware's modules in its image, and no meter running."""
+    board = Pico(pico_image([device_root() / name for name in ("protocol", "firmware")], build=True))
+    board.on()
+    return board
 
 
 def _pulses(bench: Bench, seconds: float) -> Iterator[Figure]:

@@ -4,6 +4,7 @@ python -m testbench.bench.trust
 """
 
 from pathlib import Path
+from typing import Protocol
 
 from testbench.emulators.mps2 import Mps2
 
@@ -66,8 +67,14 @@ gc.enable()
 """
 
 
-def mac_cost(board: Mps2) -> tuple[int, int]:
-    """Instructions of checking a request's MAC and of signing its reply, without those of a frame that has none."""
+class Counts(Protocol):
+    """A board that counts what a statement takes: instructions (`Mps2`), or cycles (`Pico`: one or more an instruction)."""
+
+    def count(self, statement: str, setup: str = "") -> int: ...
+
+
+def mac_cost(board: Counts) -> tuple[int, int]:
+    """What checking a request's MAC and signing its reply take, without what a frame takes that has none."""
     check = board.count("guard._counter = 6; guard.admit(request)", GUARD) - board.count("guard.admit(bare)", GUARD)
     sign = board.count("guard.sign(encoder.head(1, 0xA1, 0, 6, 27), 7)", GUARD)
     return check, sign
