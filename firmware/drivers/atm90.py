@@ -6,6 +6,11 @@ current by steps of 1 / 2.048 MHz, with bit 15 the voltage.
 SPI mode 3, most significant bit first, at most 160 kbit/s for the E26 and 1.2 Mbit/s for the E32; a frame is an address
 with a read bit and 16 bits of data. The energy register is cleared by reading it: one step is one quantum (0.1 CF pulse of
 the E26, 0.01 of the E32). What a disturbed transfer spoilt is still in LastData, which reading does not change.
+
+Checked on 2026-11-25 against ESPHome (components atm90e26, atm90e32) and CircuitSetup's library, for the datasheets themselves were
+not at hand: addresses and magic numbers of reset, CalStart, AdjStart, MeterEn, CfgRegAccEn, LastData and energy; sum and parity of
+CS1 and CS2; SysStatus' bits; tenths of a pulse; 5 ms that an E32 takes to reset; 4 us that both take between address and data, which
+100 kbit/s leaves them. Not confirmed there: what CalStart and AdjStart read after a reset (6886H).
 """
 
 from micropython import const
@@ -17,6 +22,8 @@ _READ = const(0x80)
 _ONE = const(0x8000)
 _DELAY = const(0xFF)
 _VOLTAGE = const(0x8000)
+_RESET = const(0x789A)
+_RESET_MS = const(6)
 
 
 class Atm90:
@@ -27,7 +34,7 @@ class Atm90:
     """
 
     ADDRESS_SIZE = 1
-    ENERGY = LAST = GAIN = 0
+    ENERGY = LAST = GAIN = RESET = 0
     ELEMENTS = 1
     DELAYS = 1
 
@@ -41,6 +48,7 @@ class Atm90:
         self._settings = settings
         self._adjusted = dict(settings)
         self._stale = False
+        self._resetting = 0
         self._period = period
         self._longest = _FULL * 1000 // per_second
         self._out = bytearray(self.ADDRESS_SIZE + 2)
@@ -53,6 +61,14 @@ class Atm90:
         """Read the chip if `period` milliseconds have passed, `passed` of them since the last call."""
         self._since += passed
         self.counter.passed += passed
+        if self._resetting > 0:
+            self._resetting -= passed
+            if self._resetting <= 0:
+                self.configure()
+                if not self.is_running():
+                    self.errors += 1
+                    self.healthy = False
+            return
         if self._since < self._period:
             return
         self._since = 0
@@ -90,7 +106,7 @@ class Atm90:
         raise NotImplementedError
 
     def configure(self):
-        """Set the chip up."""
+        """Set the chip up after its reset."""
         raise NotImplementedError
 
     def read(self, register):
@@ -108,11 +124,10 @@ class Atm90:
         self._set_up()
 
     def _set_up(self):
+        """Reset the chip. It is configured once it has come up again, in the next call."""
         self._stale = False
-        self.configure()
-        if not self.is_running():
-            self.errors += 1
-            self.healthy = False
+        self.write(self.RESET, _RESET)
+        self._resetting = _RESET_MS
 
     def _energy(self):
         """Steps since the last reading, or None while the transfer cannot be trusted; they wait in LastData."""
@@ -152,8 +167,7 @@ class Atm90e26(Atm90):
         return self.read(0x20) == 0x8765 and self.read(0x30) == 0x8765
 
     def configure(self):
-        """Reset the chip and write both blocks with their checksums (datasheet 5.2, CS1 and CS2)."""
-        self.write(0x00, 0x789A)
+        """Write both blocks with their checksums (datasheet 5.2, CS1 and CS2)."""
         for start, first, last, check in self._BLOCKS:
             self.write(start, 0x5678)
             for register, value in self._adjusted.items():
@@ -172,7 +186,7 @@ class Atm90e32(Atm90):
     """Three phases: total forward active energy. `settings` are any of its configuration and calibration registers."""
 
     ADDRESS_SIZE = 2
-    ENERGY, LAST, GAIN = 0x80, 0x78, 0x47
+    ENERGY, LAST, GAIN, RESET = 0x80, 0x78, 0x47, 0x70
     ELEMENTS = 3
 
     def is_running(self):
@@ -180,8 +194,7 @@ class Atm90e32(Atm90):
         return self.read(0x00) == 1
 
     def configure(self):
-        """Reset the chip, open its configuration registers, write them, close them."""
-        self.write(0x70, 0x789A)
+        """Open the configuration registers, write them, close them."""
         self.write(0x7F, 0x55AA)
         for register, value in self._adjusted.items():
             self.write(register, value)

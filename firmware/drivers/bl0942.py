@@ -3,6 +3,10 @@
 Its counter CF_CNT counts energy pulses in 24 bits, free running; one pulse is one quantum. It has no gain register (chapter 2.6):
 calibration scales what it counted. The chip is asked for its packet
 of 23 bytes every `period` milliseconds. A MODE that is not the one written here says that it was reset.
+
+Checked on 2026-11-25 against two drivers that quote V1.06 bit by bit (OpenBeken's, and a port of ESPHome's): frames, check sums,
+packet, addresses, 55H to unlock, 5A5A5AH to reset, and MODE: bit 2 CF_EN, 3 RMS_UPDATE_SEL (1: 800 ms), 6 CF_CNT_CLR_SEL (0: not
+cleared by reading), 7 CF_CNT_ADD_SEL (1: |energy|; 0: the algebraic sum), 8 and 9 the UART's rate (0: by pin), 87H after a reset.
 """
 
 from micropython import const

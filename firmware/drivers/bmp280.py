@@ -1,6 +1,7 @@
 """BMP280 absolute pressure and temperature sensor on I2C.
 
-Source: Bosch Sensortec, BST-BMP280-DS001, chapters 3.11, 3.12, 4 and 8.1.
+Source: Bosch Sensortec, BST-BMP280-DS001, chapters 3.11, 3.12, 4 and 8.1. Registers, fields and 80000H for
+"skipped" checked on 2026-11-25 against Linux (drivers/iio/pressure/bmp280.h).
 """
 
 import struct

@@ -24,9 +24,14 @@ class _Atm90:
         self.reset()
 
     def reset(self) -> None:
-        """Back to power-on."""
+        """Back to power-on, and up."""
         self.registers = dict(self.defaults)
         self._frame = bytearray()
+        self._up = True
+
+    def pause(self) -> None:
+        """Some milliseconds pass without a transfer: a chip that reset itself is up again (E32: 5 ms)."""
+        self._up = True
 
     def energy(self, steps: int) -> None:
         """Energy steps; the register has 16 bits and goes on at zero."""
@@ -69,6 +74,8 @@ class _Atm90:
         return int.from_bytes(frame[: self.address_size], "big") & ~(0x80 << 8 * (self.address_size - 1))
 
     def _read(self, register: int) -> int:
+        if not self._up:
+            return 0xFFFF
         value = self.registers.get(register, 0)
         if register == self.energy_register:
             self.registers[register] = 0
@@ -77,8 +84,11 @@ class _Atm90:
         return value
 
     def _write(self, register: int, value: int) -> None:
+        if not self._up:
+            return
         if register == self.reset_register and value == _SOFT_RESET:
             self.reset()
+            self._up = False
         elif self._may_write(register):
             self.registers[register] = value
         self.registers[self.last_register] = value

@@ -88,6 +88,8 @@ class I2c:
 
 def poll(driver: object, milliseconds: int) -> None:
     for _ in range(milliseconds // POLL_MS):
+        if isinstance(driver, Atm90):
+            driver._spi.chip.pause()
         driver.poll(POLL_MS)  # type: ignore[attr-defined]
 
 
