@@ -49,7 +49,7 @@ class Wiring:
         if make is None:
             raise WiringError("board.json: there is no driver %s" % chip)
         made = make(spec)
-        return getattr(made, part) if part else made
+        return getattr(made, part) if part and chip == "bmp280" else made
 
     def _bus(self, kind, spec):
         key = (kind, spec[kind])
@@ -99,22 +99,14 @@ class Wiring:
         return self._chip(("bmp280", spec["i2c"], address), lambda: Bmp280(self._bus("i2c", spec), address))
 
     def _current_loop(self, spec):
-        from firmware.drivers.current_loop import CurrentLoop
-
-        return self._chip(("current_loop", spec["adc"]), lambda: CurrentLoop(*self._loop(spec)))
-
-    def _current_flow(self, spec):
-        from firmware.drivers.current_loop import CurrentFlow, CurrentLoop
-
-        flow = CurrentFlow(CurrentLoop(*self._loop(spec)), spec["high"])
-        self.polled.append(flow)
-        return flow
-
-    def _loop(self, spec):
-        from firmware.drivers.current_loop import nominal
+        from firmware.drivers.current_loop import CurrentFlow, CurrentLoop, nominal
 
         points = spec.get("points") or nominal(spec["milliohms"], spec.get("reference_mv", 3300))
-        return self._board.adc(spec), spec["low"], spec["high"], points
+        made = CurrentLoop(self._board.adc(spec), spec["low"], spec["high"], points)  # type: object
+        if spec["driver"] == "current_loop.flow":
+            made = CurrentFlow(made, spec["high"])
+        self.polled.append(made)
+        return made
 
     def _modbus(self, spec):
         from firmware.drivers.modbus import INPUT, Quantity, Total

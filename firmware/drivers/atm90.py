@@ -9,8 +9,8 @@ the E26, 0.01 of the E32). What a disturbed transfer spoilt is still in LastData
 
 Checked on 2026-11-25 against ESPHome (components atm90e26, atm90e32) and CircuitSetup's library, for the datasheets themselves were
 not at hand: addresses and magic numbers of reset, CalStart, AdjStart, MeterEn, CfgRegAccEn, LastData and energy; sum and parity of
-CS1 and CS2; SysStatus' bits; tenths of a pulse; 5 ms that an E32 takes to reset; 4 us that both take between address and data, which
-100 kbit/s leaves them. Not confirmed there: what CalStart and AdjStart read after a reset (6886H).
+CS1 and CS2; SysStatus' bits; tenths of a pulse; 5 ms that an E32 takes to reset; 4 us that both take between address and data,
+which 100 kbit/s leaves them. Not confirmed there: what CalStart and AdjStart read after a reset (6886H).
 """
 
 from micropython import const
