@@ -1,7 +1,7 @@
 """Faulty meters: small named defects of the real firmware, and how many of them the conformance suites find.
 
 A defect replaces text in a copy of `firmware` and `protocol`, which the unix rig then runs. `first` names the items that
-should find it, `cause` the checks that name the right cause: it counts as killed only if one of these fails.
+should find it, `cause` the checks that name the right cause, the best first: it counts as killed only if one of these fails.
 """
 
 import shutil

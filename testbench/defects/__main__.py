@@ -92,7 +92,7 @@ def _markdown(rows: Sequence[tuple[str, ...]], sums: str, good: str, state: dict
         "# Meters that lie, and what finds them\n\nWritten by `python -m testbench.defects --table docs/defects.md`: "
     )
     text += f"{sums}; the meter without a defect: {good}.\n"
-    text += "Of several failing checks that name the cause, the first.\n\n"
+    text += "Of several failing checks that name the cause, the best name.\n\n"
     text += f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
     text += "".join(f"| {' | '.join(row)} |\n" for row in rows)
     return f"{text}\nSHA-256, first digits: {', '.join(f'{name} {digest}' for name, digest in state.items())}.\n"

@@ -32,8 +32,8 @@ class Outcome:
     whole: bool
 
     def named(self, defect: Defect) -> list[str]:
-        """Failed checks that name the defect's cause."""
-        return [check for check in self.failed if check in defect.cause]
+        """Failed checks that name the defect's cause, the best name first."""
+        return [check for check in defect.cause if check in self.failed]
 
     def row(self) -> dict[str, Any]:
         """As plain values."""
