@@ -11,11 +11,9 @@ from .keeper import Keeper
 from .link import Server
 from .meter import Meter
 from .service import MeterService
-from .store.layout import MINIMUM, Store
-from .store.nor import RamNor
+from .store.layout import Store
 from .trust.service import Trust
 
-_SMALL_SECTOR = 512
 _COMMITS_LEFT = 8
 """Commits after the one at the supply's fall: a warning that is wired wrong does not wear the flash out."""
 _STEADY_S = 1
@@ -85,17 +83,16 @@ class Assembly:
 
 
 def assemble(
-    image, clock, drivers, inputs, identity, address, nor=None, reset=events.RESET_POWER, random=None, slots=None, chips=None
+    image, clock, drivers, inputs, identity, address, nor, reset=events.RESET_POWER, random=None, slots=None, chips=None
 ):
     """Put a meter together.
 
     `image` is the profile that a new meter starts with (`protocol.image.Image`), `clock` a `firmware.clock.Clock`, `drivers` one a
     channel and `inputs` one a condition's source (`firmware.meter.Meter`), `identity` of `firmware.identity`, `address` that of
-    the link. `nor` is the flash (`firmware.store.nor`); without it nothing outlives a power cut. `reset` is why the board started.
+    the link. `nor` is the flash (`firmware.store.nor`). `reset` is why the board started.
     `random(n)` gives n bytes that nobody can foretell, by default `os.urandom`. `slots` (`boards.slots.Slots`) takes updates.
     `chips` are those of `drivers` that can be calibrated, by channel number (`firmware.calibration`).
     """
-    nor = nor or RamNor(MINIMUM * _SMALL_SECTOR, _SMALL_SECTOR)
     store = Store(nor, clock)
     inputs = [Adjusted(one) for one in inputs]
     keeper = Keeper(

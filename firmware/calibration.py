@@ -4,7 +4,7 @@ from micropython import const
 
 from protocol import messages, parameters
 from protocol import status as codes
-from protocol.parameters import CALIBRATION, ELEMENTS, INPUT_CALIBRATION, LAYOUTS
+from protocol.parameters import CALIBRATION, ELEMENTS, INPUT_CALIBRATION, TABLE
 
 from .drivers.counter import MISSING
 from .refusal import Refusal
@@ -62,7 +62,7 @@ class Calibration:
 
     def check(self, number, value):
         """Raises Refusal unless there is something that `value` can adjust, and it is within the limits."""
-        gain, other = LAYOUTS[number].unpack_from(value)
+        gain, other = TABLE[number][0].unpack_from(value)
         if number >= INPUT_CALIBRATION:
             good = number - INPUT_CALIBRATION < len(self._inputs) and abs(other) <= parameters.OFFSET_LIMIT
         else:
@@ -74,7 +74,7 @@ class Calibration:
 
     def apply(self, number):
         """Let the parameter's value hold from now on."""
-        gain, other = LAYOUTS[number].unpack_from(self._values.get(number))
+        gain, other = TABLE[number][0].unpack_from(self._values.get(number))
         if number >= INPUT_CALIBRATION:
             self._inputs[number - INPUT_CALIBRATION].calibrate(gain, other)
             return

@@ -22,7 +22,7 @@ class Events:
 
     def log(self, kind, actor=0, old=0, new=0, subject=0):
         """Keep an event; `old` and `new` are whole numbers or up to 8 bytes. False if it was not kept: a full log or a fault."""
-        log = events.KINDS[kind][1]
+        log = events.log_of(kind)
         ring = self.rings[log]
         if log == events.LEGAL and not ring.room:
             return False

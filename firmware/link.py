@@ -14,10 +14,10 @@ class Server:
     `guard` (`trust.session.Guard`), if given, says which requests may pass and signs the replies to those it authenticated.
     """
 
-    def __init__(self, address, services, guard=None):
+    def __init__(self, address, services, guard=None, encoder=None):
         self.address = address
         self.deframer = Deframer()
-        self.encoder = frame.Encoder()
+        self.encoder = encoder or frame.Encoder()
         self.other_address = 0
         """Good frames that were not for this meter: another address, or a reply."""
         self.refused = 0
@@ -30,8 +30,11 @@ class Server:
         self._services.update(services)
 
     def twin(self):
-        """A server of the same meter for another link: what comes in there does not mix with what comes in here."""
-        return Server(self.address, self._services, self._guard)
+        """A server of the same meter for another link: what comes in there does not mix with what comes in here.
+
+        Replies are written in the same buffer: one is to be sent before another is asked for.
+        """
+        return Server(self.address, self._services, self._guard, self.encoder)
 
     def feed(self, data):
         """Yield the replies, memoryviews good until the next one, to the requests that end within `data`."""

@@ -10,9 +10,8 @@ from protocol.registers import ACTIVITY, INTENSITY
 from .clock import DAY
 from .conditions import Conditions
 from .integrator import ACCUMULATOR_LIMBS, INDEX_LIMBS, Integrator
-from .records import RamRing, RecordWriter
+from .records import RecordWriter
 
-RECORDS_HELD = const(96 * 36)
 _MANY = const(1 << 24)
 _LASTING = flags.CLOCK_INVALID | flags.NOT_VALID | flags.STORAGE_FAULT | flags.SEAL_OPEN | flags.SATURATED
 _OF_THIS_POWER_UP = flags.NOT_VALID | flags.STORAGE_FAULT | flags.SEAL_OPEN
@@ -34,7 +33,7 @@ class Meter:
     registers: it is called when `uncommitted` quanta or the seconds since are more than the profile allows.
     """
 
-    def __init__(self, image, clock, drivers, identity, inputs=(), ring=None, events=None):
+    def __init__(self, image, clock, drivers, identity, inputs, ring, events=None):
         self.clock = clock
         self.identity = identity
         self.events = events
@@ -46,7 +45,7 @@ class Meter:
         self.next = None
         self.drivers = drivers[: len(image.channels)]
         self._inputs = inputs
-        self._run(image, ring or RamRing(self._record_size(image), RECORDS_HELD), records.CHAIN_START)
+        self._run(image, ring, records.CHAIN_START)
         self._begin()
 
     def sample(self):
@@ -197,9 +196,6 @@ class Meter:
 
     def _index(self, channel):
         return self.integrator.state[INDEX_LIMBS * channel : INDEX_LIMBS * (channel + 1)]
-
-    def _record_size(self, image):
-        return records.size(len(image.channels), len(image.conditions), len(image.registers))
 
     def _begin(self):
         clock = self.clock

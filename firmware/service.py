@@ -22,16 +22,15 @@ class MeterService:
 
     def table(self):
         """`{message: (request size, handler)}` for `link.Server`."""
-        handlers = (
-            (messages.IDENTIFY, self.identify),
-            (messages.READING, self.reading),
-            (messages.REGISTERS, self.registers),
-            (messages.RECORDS, self.records),
-            (messages.CLOCK_GET, self.clock_get),
-            (messages.CLOCK_SET, self.clock_set),
-            (messages.STATUS, self.status),
-        )
-        return {message: (messages.CATALOGUE[message][1].size, handler) for message, handler in handlers}
+        return {
+            messages.IDENTIFY: (0, self.identify),
+            messages.READING: (0, self.reading),
+            messages.REGISTERS: (0, self.registers),
+            messages.RECORDS: (messages.RECORDS_REQUEST.size, self.records),
+            messages.CLOCK_GET: (0, self.clock_get),
+            messages.CLOCK_SET: (messages.CLOCK_SET_REQUEST.size, self.clock_set),
+            messages.STATUS: (0, self.status),
+        }
 
     def identify(self, body, out):
         meter = self._meter

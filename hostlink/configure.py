@@ -191,7 +191,7 @@ def _wanted(plan: Plan) -> list[tuple[int, tuple[Any, ...]]]:
         wanted.append((parameters.BASE_PRESSURE, (plan.base_pressure,)))
     if plan.site is not None:
         text = plan.site.encode()
-        if len(text) > parameters.LAYOUTS[parameters.SITE].size:
+        if len(text) > parameters.TABLE[parameters.SITE][0].size:
             raise UsageError(f"expected a site of at most 32 bytes, got {len(text)}")
         wanted.append((parameters.SITE, (text,)))
     return wanted
@@ -199,7 +199,7 @@ def _wanted(plan: Plan) -> list[tuple[int, tuple[Any, ...]]]:
 
 def _set(meter: Meter, number: int, *fields: Any) -> Change:
     before = meter.parameter(number)
-    wanted = parameters.LAYOUTS[number].pack(*fields)
+    wanted = parameters.TABLE[number][0].pack(*fields)
     if before.raw != wanted:
         meter.set_parameter(number, *fields)
     after = meter.parameter(number)

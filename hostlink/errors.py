@@ -9,6 +9,7 @@ TonneError                     exit code of the command
 ├── FlashError            5    a board could not be made a meter: the message says at which step and why
 │   ├── CalibrationError       a reading is not plausible, or stays outside its limit
 │   ├── CompileError           the firmware does not compile for the board
+│   │   └── LinkingError       its sources do something that the linker cannot follow
 │   └── BoardError             the board is not one that can be flashed, or fell silent
 ├── DataError             4    bytes that are not what they claim: frame, record, image, capture
 └── ProofError            1    a register, chain or signature does not prove
@@ -62,6 +63,10 @@ class CalibrationError(FlashError):
 
 class CompileError(FlashError):
     """The firmware does not compile for the board's architecture."""
+
+
+class LinkingError(CompileError):
+    """The firmware's sources do something that the linker cannot follow."""
 
 
 class BoardError(FlashError):

@@ -57,11 +57,11 @@ class Event:
     @property
     def details(self) -> str:
         """Subject, old and new value in words, as far as the kind has them."""
-        _, _, subject, old_read, old, new_read, new = layout.KINDS.get(
-            self.kind, ("", 0, "subject", "tag", "old", "tag", "new")
+        _, subject, old_read, old, new_read, new = layout.KINDS.get(
+            self.kind, ("", "subject", "tag", "old", "tag", "new")
         )
         if self.kind == layout.CONFIGURATION and self.subject in _ADJUSTMENTS:
-            name, _, _ = parameters.TABLE[self.subject]
+            name = parameters.name_of(self.subject)
             return f"{name}, old {_adjustment(self.subject, self.old)}, new {_adjustment(self.subject, self.new)}"
         words = _SUBJECTS.get(self.kind, {}).get(self.subject, self.subject)
         parts = [f"{subject} {words}"] if subject else []
@@ -130,7 +130,7 @@ def breaks(events: Iterable[Event]) -> list[str]:
 
 
 def _adjustment(number: int, raw: bytes) -> str:
-    return ", ".join(f"{name} {value:+d}" for name, value in values(parameters.LAYOUTS[number], raw).items())
+    return ", ".join(f"{name} {value:+d}" for name, value in values(parameters.TABLE[number][0], raw).items())
 
 
 def _read(how: str, raw: bytes) -> str:

@@ -87,7 +87,7 @@ class TrustClient:
 
     def set_parameter(self, number: int, *fields: Any) -> Parameter:
         """Set a parameter; its value as the meter then has it. Raises Refused (sealed, not allowed)."""
-        body = messages.PARAMETER_REQUEST.pack(number) + parameters.LAYOUTS[number].pack(*fields)
+        body = messages.PARAMETER_REQUEST.pack(number) + parameters.TABLE[number][0].pack(*fields)
         return _parameter(self.ask(messages.PARAMETER_SET, body))
 
     def close_seal(self) -> int:
@@ -103,6 +103,6 @@ def _parameter(body: bytes) -> Parameter:
     head = body_values(messages.PARAMETER_REPLY, body, "parameter", rest=True)
     number = head["number"]
     raw = body[messages.PARAMETER_REPLY.size :]
-    if number not in parameters.TABLE or len(raw) != parameters.LAYOUTS[number].size:
+    if number not in parameters.TABLE or len(raw) != parameters.TABLE[number][0].size:
         raise DataError(f"expected a parameter that this host knows, got number {number} of {len(raw)} bytes")
-    return Parameter(number, head["kind"], parameters.TABLE[number][0], values(parameters.LAYOUTS[number], raw), raw)
+    return Parameter(number, head["kind"], parameters.name_of(number), values(parameters.TABLE[number][0], raw), raw)

@@ -45,37 +45,50 @@ SELF_CHECK_FAILED = 22
 EXHAUSTED = 23
 FAILURE = 24
 
+LEGAL_KINDS = (
+    PROFILE_ACCEPTED,
+    PROFILE_CHANGED,
+    CONFIGURATION,
+    SEAL_OPENED,
+    SEAL_CLOSED,
+    KEY_CHANGED,
+    UPDATE_ACCEPTED,
+    UPDATE_COMMITTED,
+    UPDATE_ROLLED_BACK,
+)
+"""What is logged in the legal log; all else in the ordinary one."""
+
 NUMBER = "number"
 TIME = "time"
 TAG = "tag"
 NOTHING = ""
 
 KINDS = {
-    POWER_UP: ("power up", ORDINARY, "reset cause", TIME, "last known before", NUMBER, "power-ups"),
-    POWER_DOWN: ("power down", ORDINARY, "", NOTHING, "", NOTHING, ""),
-    BROWN_OUT: ("brown-out", ORDINARY, "", NOTHING, "", NUMBER, "seconds until it was good again"),
-    CLOCK_SET: ("clock set", ORDINARY, "", TIME, "old", TIME, "new"),
-    PROFILE_ACCEPTED: ("profile accepted", LEGAL, "", TAG, "active", TAG, "next"),
-    PROFILE_CHANGED: ("profile changed", LEGAL, "", TAG, "old", TAG, "new"),
-    INTENSITIES: ("intensities", ORDINARY, "condition", TAG, "", TAG, "new"),
-    CONFIGURATION: ("configuration", LEGAL, "parameter", NUMBER, "old", NUMBER, "new"),
-    SEAL_OPENED: ("seal opened", LEGAL, "", NUMBER, "counter", NUMBER, "counter"),
-    SEAL_CLOSED: ("seal closed", LEGAL, "", NUMBER, "counter", NUMBER, "counter"),
-    AUTHENTICATION_FAILED: ("authentication failed", ORDINARY, "role", NUMBER, "failures before", NUMBER, "failures"),
-    KEY_CHANGED: ("key changed", LEGAL, "role", NOTHING, "", NOTHING, ""),
-    TAMPER: ("tamper", ORDINARY, "input", NUMBER, "before", NUMBER, "now"),
-    COUNTER_JUMP: ("counter reset or jump", ORDINARY, "channel", NUMBER, "times before", NUMBER, "times since power-up"),
-    STORAGE_FAULT: ("storage fault", ORDINARY, "fault", NOTHING, "", NUMBER, "sector"),
-    WATCHDOG: ("watchdog", ORDINARY, "", NOTHING, "", NOTHING, ""),
-    UPDATE_ACCEPTED: ("update accepted", LEGAL, "", TAG, "running", TAG, "new"),
-    UPDATE_COMMITTED: ("update committed", LEGAL, "", TAG, "before", TAG, "running"),
-    UPDATE_ROLLED_BACK: ("update rolled back", LEGAL, "", TAG, "tried", TAG, "running"),
-    UPDATE_REFUSED: ("update refused", ORDINARY, "reason", TAG, "running", TAG, "offered"),
-    SELF_CHECK_FAILED: ("self-check failed", ORDINARY, "check", NUMBER, "expected", NUMBER, "found"),
-    EXHAUSTED: ("signing key exhausted", ORDINARY, "", NOTHING, "", NUMBER, "signatures"),
-    FAILURE: ("program failure", ORDINARY, "", NOTHING, "", NUMBER, "failures"),
+    POWER_UP: ("power up", "reset cause", TIME, "last known before", NUMBER, "power-ups"),
+    POWER_DOWN: ("power down", "", NOTHING, "", NOTHING, ""),
+    BROWN_OUT: ("brown-out", "", NOTHING, "", NUMBER, "seconds until it was good again"),
+    CLOCK_SET: ("clock set", "", TIME, "old", TIME, "new"),
+    PROFILE_ACCEPTED: ("profile accepted", "", TAG, "active", TAG, "next"),
+    PROFILE_CHANGED: ("profile changed", "", TAG, "old", TAG, "new"),
+    INTENSITIES: ("intensities", "condition", TAG, "", TAG, "new"),
+    CONFIGURATION: ("configuration", "parameter", NUMBER, "old", NUMBER, "new"),
+    SEAL_OPENED: ("seal opened", "", NUMBER, "counter", NUMBER, "counter"),
+    SEAL_CLOSED: ("seal closed", "", NUMBER, "counter", NUMBER, "counter"),
+    AUTHENTICATION_FAILED: ("authentication failed", "role", NUMBER, "failures before", NUMBER, "failures"),
+    KEY_CHANGED: ("key changed", "role", NOTHING, "", NOTHING, ""),
+    TAMPER: ("tamper", "input", NUMBER, "before", NUMBER, "now"),
+    COUNTER_JUMP: ("counter reset or jump", "channel", NUMBER, "times before", NUMBER, "times since power-up"),
+    STORAGE_FAULT: ("storage fault", "fault", NOTHING, "", NUMBER, "sector"),
+    WATCHDOG: ("watchdog", "", NOTHING, "", NOTHING, ""),
+    UPDATE_ACCEPTED: ("update accepted", "", TAG, "running", TAG, "new"),
+    UPDATE_COMMITTED: ("update committed", "", TAG, "before", TAG, "running"),
+    UPDATE_ROLLED_BACK: ("update rolled back", "", TAG, "tried", TAG, "running"),
+    UPDATE_REFUSED: ("update refused", "reason", TAG, "running", TAG, "offered"),
+    SELF_CHECK_FAILED: ("self-check failed", "check", NUMBER, "expected", NUMBER, "found"),
+    EXHAUSTED: ("signing key exhausted", "", NOTHING, "", NUMBER, "signatures"),
+    FAILURE: ("program failure", "", NOTHING, "", NUMBER, "failures"),
 }
-"""Kind: name, log, what `subject` numbers, then for `old` and for `new` how its 8 bytes are read and what they are.
+"""Kind: name, what `subject` numbers, then for `old` and for `new` how its 8 bytes are read and what they are.
 NUMBER and TIME (UNIX seconds) are little-endian, TAG the first 8 bytes of a SHA-256."""
 
 RESET_POWER = 0
@@ -85,6 +98,11 @@ RESETS = {RESET_POWER: "power", RESET_WATCHDOG: "watchdog", RESET_SOFTWARE: "sof
 FAULTS = {1: "a flipped bit, put right", 2: "cannot be read", 3: "worn", 4: "no room"}
 CHECKS = {1: "no registers kept", 2: "no profile for the registers", 3: "records do not chain", 4: "a register went down"}
 """What the `subject` of POWER_UP, STORAGE_FAULT (`firmware.store.faults`) and SELF_CHECK_FAILED (`firmware.keeper`) means."""
+
+
+def log_of(kind):
+    """The log that events of `kind` go into."""
+    return LEGAL if kind in LEGAL_KINDS else ORDINARY
 
 
 def chain(link, entry):

@@ -12,21 +12,28 @@ import struct
 _CODES = {"u8": "B", "i8": "b", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u48": "IH", "u64": "Q", "fx128": "16s"}
 
 
+def struct_code(text):
+    """`struct`'s code for the fields of `text`, and which of the values are split in two (u48)."""
+    code = "<"
+    wide = []
+    for at, field in enumerate(text.split()):
+        kind = field.split("/")[1]
+        code += kind[1:] + "s" if kind[0] == "b" else _CODES[kind]
+        if kind == "u48":
+            wide.append(at)
+    return code, wide
+
+
 class Layout:
-    """One message body, or one entry of a message's list. `size` in bytes; values in the order of the fields."""
+    """One message body, or one entry of a message's list. `size` in bytes; values in the order of the fields.
+
+    `text` are the fields, or the code that `struct` has for them: what the linker leaves of them on a device.
+    """
 
     def __init__(self, text):
         self.text = text
-        code = "<"
-        wide = []
-        for at, field in enumerate(text.split()):
-            kind = field.split("/")[1]
-            code += kind[1:] + "s" if kind[0] == "b" else _CODES[kind]
-            if kind == "u48":
-                wide.append(at)
-        self.code = code
-        self.size = struct.calcsize(code)
-        self._wide = wide
+        self.code, self._wide = (text, []) if text[:1] == "<" else struct_code(text)
+        self.size = struct.calcsize(self.code)
 
     def pack_into(self, buffer, at, *values):
         """Write `values` at `buffer[at:]`; returns the offset behind them."""

@@ -32,11 +32,11 @@ FRACTION_BITS = 32
 LONGEST_INTERVAL = 33
 SIGNATURES = 34
 
-WEIGHT = "mantissa/u32 exponent/i8 quantity/u8 unit/u8"
+WEIGHT = Layout("mantissa/u32 exponent/i8 quantity/u8 unit/u8")
 """A pulse is `mantissa * 10**exponent unit` of a quantity (`protocol.registers`); mantissa 0: as the profile says."""
-ADJUSTMENT = "gain/i32/ppm delay/i16"
+ADJUSTMENT = Layout("gain/i32/ppm delay/i16")
 """What a chip counts is multiplied by `1 + gain / 10**6`; `delay` is the current's against the voltage, in the chip's steps."""
-INPUT_ADJUSTMENT = "gain/i32/ppm offset/i32"
+INPUT_ADJUSTMENT = Layout("gain/i32/ppm offset/i32")
 """A value becomes `value * (1 + gain / 10**6) + offset`, in its own unit, rounded to nearest."""
 GAIN_LIMIT = 200000
 DELAY_LIMIT = 255
@@ -44,27 +44,47 @@ OFFSET_LIMIT = 10000
 """What goes further is no adjustment but a wrong part, a wrong reference or a slip, and is refused."""
 
 TABLE = {
-    PULSE_WEIGHT: ("pulse weight 0", WEIGHT, SEALED),
-    PULSE_WEIGHT + 1: ("pulse weight 1", WEIGHT, SEALED),
-    PULSE_WEIGHT + 2: ("pulse weight 2", WEIGHT, SEALED),
-    PULSE_WEIGHT + 3: ("pulse weight 3", WEIGHT, SEALED),
-    BASE_TEMPERATURE: ("base temperature", "value/u32/cK", SEALED),
-    BASE_PRESSURE: ("base pressure", "value/u32/Pa", SEALED),
-    SITE: ("site", "text/b32", MARKET),
-    FRACTION_BITS: ("fraction bits of a register", "value/u8", FROZEN),
-    LONGEST_INTERVAL: ("longest interval", "value/u16/s", FROZEN),
-    SIGNATURES: ("signatures of the meter's key", "value/u32", FROZEN),
+    PULSE_WEIGHT: (WEIGHT, SEALED),
+    PULSE_WEIGHT + 1: (WEIGHT, SEALED),
+    PULSE_WEIGHT + 2: (WEIGHT, SEALED),
+    PULSE_WEIGHT + 3: (WEIGHT, SEALED),
+    BASE_TEMPERATURE: (Layout("value/u32/cK"), SEALED),
+    BASE_PRESSURE: (Layout("value/u32/Pa"), SEALED),
+    SITE: (Layout("text/b32"), MARKET),
+    FRACTION_BITS: (Layout("value/u8"), FROZEN),
+    LONGEST_INTERVAL: (Layout("value/u16/s"), FROZEN),
+    SIGNATURES: (Layout("value/u32"), FROZEN),
 }
-"""Number: name, layout of the value, class."""
+"""Number: layout of the value, class."""
 for _n in range(CHANNELS * ELEMENTS):
-    _name = "calibration of channel %d %s" % (_n // ELEMENTS, "ABC"[_n % ELEMENTS])
-    TABLE[CALIBRATION + _n] = (_name, ADJUSTMENT, CALIBRATED)
+    TABLE[CALIBRATION + _n] = (ADJUSTMENT, CALIBRATED)
 for _n in range(INPUTS):
-    TABLE[INPUT_CALIBRATION + _n] = ("calibration of input %d" % _n, INPUT_ADJUSTMENT, CALIBRATED)
+    TABLE[INPUT_CALIBRATION + _n] = (INPUT_ADJUSTMENT, CALIBRATED)
 
-CHANGEABLE = tuple(number for number in sorted(TABLE) if TABLE[number][2] != FROZEN)
-_SHARED = {text: Layout(text) for text in {one[1] for one in TABLE.values()}}
-LAYOUTS = {number: _SHARED[TABLE[number][1]] for number in TABLE}
+NAMES = {
+    PULSE_WEIGHT: "pulse weight 0",
+    PULSE_WEIGHT + 1: "pulse weight 1",
+    PULSE_WEIGHT + 2: "pulse weight 2",
+    PULSE_WEIGHT + 3: "pulse weight 3",
+    BASE_TEMPERATURE: "base temperature",
+    BASE_PRESSURE: "base pressure",
+    SITE: "site",
+    FRACTION_BITS: "fraction bits of a register",
+    LONGEST_INTERVAL: "longest interval",
+    SIGNATURES: "signatures of the meter's key",
+}
+
+CHANGEABLE = tuple(number for number in sorted(TABLE) if TABLE[number][1] != FROZEN)
+
+
+def name_of(number):
+    """What parameter `number` of TABLE is called."""
+    if CALIBRATION <= number < CALIBRATION + CHANNELS * ELEMENTS:
+        n = number - CALIBRATION
+        return "calibration of channel %d %s" % (n // ELEMENTS, "ABC"[n % ELEMENTS])
+    if INPUT_CALIBRATION <= number < INPUT_CALIBRATION + INPUTS:
+        return "calibration of input %d" % (number - INPUT_CALIBRATION)
+    return NAMES[number]
 
 
 def normal(mantissa, exponent):
@@ -79,7 +99,7 @@ def digest(values):
     """SHA-256 over the sealed and calibrated parameters, `number u8 | value` in ascending order; `values` are bytes by number."""
     found = hashlib.sha256()
     for number in CHANGEABLE:
-        if TABLE[number][2] in (SEALED, CALIBRATED):
+        if TABLE[number][1] in (SEALED, CALIBRATED):
             found.update(bytes((number,)))
             found.update(values[number])
     return found.digest()

@@ -44,12 +44,19 @@ class Wiring:
         return self._bus("i2c", spec)
 
     def _make(self, spec):
-        chip, _, part = spec["driver"].partition(".")
-        make = getattr(self, "_" + chip, None)
-        if make is None:
+        chip = spec["driver"].partition(".")[0]
+        makers = {
+            "pulse": self._pulse,
+            "bl0942": self._bl0942,
+            "atm90e26": self._atm90e26,
+            "atm90e32": self._atm90e32,
+            "bmp280": self._bmp280,
+            "current_loop": self._current_loop,
+            "modbus": self._modbus,
+        }
+        if chip not in makers:
             raise WiringError("board.json: there is no driver %s" % chip)
-        made = make(spec)
-        return getattr(made, part) if part and chip == "bmp280" else made
+        return makers[chip](spec)
 
     def _bus(self, kind, spec):
         key = (kind, spec[kind])
@@ -96,7 +103,8 @@ class Wiring:
         from firmware.drivers.bmp280 import ADDRESS, Bmp280
 
         address = spec.get("address", ADDRESS)
-        return self._chip(("bmp280", spec["i2c"], address), lambda: Bmp280(self._bus("i2c", spec), address))
+        chip = self._chip(("bmp280", spec["i2c"], address), lambda: Bmp280(self._bus("i2c", spec), address))
+        return chip.temperature if spec["driver"] == "bmp280.temperature" else chip.pressure
 
     def _current_loop(self, spec):
         from firmware.drivers.current_loop import CurrentFlow, CurrentLoop, nominal

@@ -53,7 +53,8 @@ class Log:
         self._firsts = array("i", [-1] * sectors)
         self._sizes = array("H", bytes(2 * sectors))
         self._header = bytearray(HEADER)
-        self._buffers = {}
+        self._views = {}
+        self._loaded = None
         self._checking = (0, 0)
         self._current = -1
         self._slot = 0
@@ -79,19 +80,19 @@ class Log:
             label = self.label
         if len(payload) != self.size or label != self.label:
             self.reshape(len(payload), label)
-        view = self._view
+        view, found, blank = self._room(self.size)
         end = self._head_size + self.size
         view[self._head_size : end] = payload
         struct.pack_into("<I", view, 0, self.next)
         slot.seal(view, end)
         failed = 0
-        while self._seek():
+        while self._seek(found, blank):
             at = self._place(self._current, self._slot)
             self._slot += 1
             self._nor.program(at, view)
             self.programs += 1
-            self._nor.read_into(at, self._check_view)
-            if self._check_view == view:
+            self._nor.read_into(at, found)
+            if found == view:
                 if self._firsts[self._current] < 0:
                     self._firsts[self._current] = self.next
                 self.next += 1
@@ -112,6 +113,7 @@ class Log:
             if not number and not (self._head(sector) or (0, b"", False))[2]:
                 self.faults.report(faults.DAMAGED, self._at + sector)
             self._load(sector, number)
+            self._loaded = None
             self._checking = (sector, number + 1)
         else:
             self._checking = ((sector + 1) % self._sectors, 0)
@@ -129,18 +131,19 @@ class Log:
         self._per_sector = slots(self._nor.sector_size, self._nor.page_size, size + self._overhead)
         if not self._per_sector:
             raise ValueError("a payload of %d bytes does not fit a sector" % size)
-        whole = size + self._overhead
-        self._view = memoryview(bytearray(whole))
-        self._check_view = self._buffer(size)
-        self._blank = memoryview(b"\xff" * whole)
         self._current_fits = False
         self._spare = -1
 
-    def _buffer(self, size):
-        """A view of one slot for payloads of `size` bytes, made once."""
-        if size not in self._buffers:
-            self._buffers[size] = memoryview(bytearray(size + self._overhead))
-        return self._buffers[size]
+    def _room(self, size):
+        """Views of a slot for payloads of `size` bytes: to write from, to read into, and a blank one. One larger than a page
+        (a statement) is made anew each time, and kept no longer than it takes."""
+        if size in self._views:
+            return self._views[size]
+        whole = size + self._overhead
+        if whole > self._nor.page_size:
+            return memoryview(bytearray(whole)), memoryview(bytearray(whole)), memoryview(b"\xff" * whole)
+        self._views[size] = views = tuple([view[:whole] for view in self._nor.scratch])
+        return views
 
     def _place(self, sector, number):
         """Address of slot `number` of a sector, by the sector's own payload size."""
@@ -157,11 +160,11 @@ class Log:
         per_page = page // whole
         return start + page * (1 + number // per_page) + number % per_page * whole
 
-    def _seek(self):
+    def _seek(self, found, blank):
         """Stand before a blank slot, in a new sector if need be; False if there is none."""
         while self._current >= 0 and self._current_fits and self._slot < self._per_sector:
-            self._nor.read_into(self._place(self._current, self._slot), self._check_view)
-            if self._check_view == self._blank:
+            self._nor.read_into(self._place(self._current, self._slot), found)
+            if found == blank:
                 return True
             self._slot += 1
         if self._spare < 0:
@@ -208,8 +211,7 @@ class Log:
 
     def _is_blank_behind_header(self, start):
         nor = self._nor
-        page = memoryview(bytearray(nor.page_size))
-        blank = memoryview(b"\xff" * nor.page_size)
+        _, page, blank = nor.scratch
         for at in range(start, start + nor.sector_size, nor.page_size):
             nor.read_into(at, page)
             skip = _RETIRED_AT if at == start else 0
@@ -243,6 +245,7 @@ class Log:
         whole = self._head(following) == (self.size, self.label, True)
         if whole and self._sizes[following] and self._load(following, 0) == BLANK:
             self._spare = following
+        self._loaded = None
 
     def _survey(self):
         """Find each sector's payload size and first sequence number.
@@ -347,18 +350,19 @@ class Log:
     def _load(self, sector, number):
         """Read a slot into its buffer: its sequence number, or BLANK, or UNREADABLE."""
         size = self._sizes[sector]
-        view = self._buffer(size)
+        view, blank = self._room(size)[1:]
+        self._loaded = view
         self._nor.read_into(self._place(sector, number), view)
         state = slot.check(view, self._head_size + size)
         if state == slot.BAD:
-            return BLANK if view == memoryview(b"\xff" * len(view)) else UNREADABLE
+            return BLANK if view == blank else UNREADABLE
         if state == slot.REPAIRED:
             self.faults.report(faults.DAMAGED, self._at + sector)
         return struct.unpack_from("<I", view, 0)[0]
 
     def _payload(self, sector):
         """The payload that `_load` has read."""
-        return self._buffer(self._sizes[sector])[self._head_size : self._head_size + self._sizes[sector]]
+        return self._loaded[self._head_size : self._head_size + self._sizes[sector]]
 
 
 def _ones(word):

@@ -21,6 +21,8 @@ class Nor:
         self.size = size
         self.sector_size = sector_size
         self.page_size = page_size
+        self.scratch = tuple([memoryview(bytearray(page_size)), memoryview(bytearray(page_size)), memoryview(b"\xff" * page_size)])
+        """What all logs on this flash write from, read into, and hold beside a blank slot: none works while another does."""
         self._blank = bytes(b"\xff") * sector_size
 
     def read_into(self, at, buffer):

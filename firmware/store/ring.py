@@ -42,6 +42,7 @@ class Ring(Log):
             found = self._load(sector, number)
             if found == sequence:
                 buffer[:] = self._payload(sector)
+                self._loaded = None
                 return True
             if found == BLANK or found > sequence:
                 break

@@ -2,7 +2,7 @@
 
 from protocol import events, messages, parameters, session
 from protocol import status as codes
-from protocol.parameters import CALIBRATED, CHANGEABLE, LAYOUTS, SEALED, TABLE
+from protocol.parameters import CALIBRATED, CHANGEABLE, SEALED, TABLE
 from protocol.registers import FRACTION_BITS
 
 from ..refusal import Refusal
@@ -20,14 +20,14 @@ class Parameters:
         latest = journal.latest
         self.values = {}
         for number in CHANGEABLE:
-            size = LAYOUTS[number].size
+            size = TABLE[number][0].size
             self.values[number] = bytes(latest[at : at + size]) if latest else bytes(size)
             at += size
 
     def get(self, number):
         """The value as bytes. Raises KeyError."""
         if number in self._frozen:
-            return LAYOUTS[number].pack(self._frozen[number])
+            return TABLE[number][0].pack(self._frozen[number])
         return self.values[number]
 
     def set(self, number, value):
@@ -46,7 +46,7 @@ class Parameters:
     def differs(self, image):
         """The first channel of a profile whose quantum is not the pulse weight set here, or -1."""
         for n in range(min(len(image.channels), parameters.CHANNELS)):
-            mantissa, exponent, quantity, unit = LAYOUTS[n + 1].unpack_from(self.values[n + 1])
+            mantissa, exponent, quantity, unit = TABLE[n + 1][0].unpack_from(self.values[n + 1])
             if mantissa:
                 channel = image.channels[n]
                 same = parameters.normal(mantissa, exponent) == parameters.normal(channel[4], channel[3])
@@ -57,7 +57,7 @@ class Parameters:
 
 def size():
     """Bytes of the journal's payload."""
-    return sum(LAYOUTS[number].size for number in CHANGEABLE)
+    return sum(TABLE[number][0].size for number in CHANGEABLE)
 
 
 def frozen(signatures):
@@ -103,9 +103,9 @@ class SealService:
             raise Refusal(codes.WRONG_LENGTH, 1)
         number = self._known(body[0])
         value = body[1:]
-        if len(value) != LAYOUTS[number].size:
-            raise Refusal(codes.WRONG_LENGTH, 1 + LAYOUTS[number].size)
-        kind = TABLE[number][2]
+        if len(value) != TABLE[number][0].size:
+            raise Refusal(codes.WRONG_LENGTH, 1 + TABLE[number][0].size)
+        kind = TABLE[number][1]
         if kind == parameters.FROZEN:
             raise Refusal(codes.NOT_ALLOWED, number)
         before = self._parameters.get(number)
@@ -153,7 +153,7 @@ class SealService:
 
     def _answer(self, number, out):
         value = self._parameters.get(number)
-        at = messages.PARAMETER_REPLY.pack_into(out, 0, number, TABLE[number][2])
+        at = messages.PARAMETER_REPLY.pack_into(out, 0, number, TABLE[number][1])
         out[at : at + len(value)] = value
         return at + len(value)
 

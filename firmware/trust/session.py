@@ -185,14 +185,13 @@ class SessionService:
 
     def table(self):
         """`{message: (request size, handler)}`."""
-        handlers = (
-            (messages.SESSION_OPEN, self.open),
-            (messages.SESSION_PROVE, self.prove),
-            (messages.SESSION_CLOSE, self.close),
-            (messages.KEYS_PROVISION, self.provision),
-            (messages.KEY_ROTATE, self.rotate),
-        )
-        return {message: (messages.CATALOGUE[message][1].size, handler) for message, handler in handlers}
+        return {
+            messages.SESSION_OPEN: (messages.SESSION_OPEN_REQUEST.size, self.open),
+            messages.SESSION_PROVE: (messages.SESSION_PROVE_REQUEST.size, self.prove),
+            messages.SESSION_CLOSE: (0, self.close),
+            messages.KEYS_PROVISION: (messages.KEYS_PROVISION_REQUEST.size, self.provision),
+            messages.KEY_ROTATE: (messages.KEY_ROTATE_REQUEST.size, self.rotate),
+        }
 
     def open(self, body, out):
         role, nonce = messages.SESSION_OPEN_REQUEST.unpack_from(body)

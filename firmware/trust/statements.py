@@ -7,16 +7,14 @@ from protocol.records import HEAD
 from protocol.statements import FORMAT, MAGIC, PAYLOAD
 
 from ..clock import DAY
-from ..records import RamRing
 from ..refusal import Refusal
+from ..store.layout import ANY
 from ..store.ring import Ring
 from .signer import Exhausted
 
 _HEAD = Layout("certificates/u32 size/u16")
 """Before a kept statement: the entry of the certificate ring with its first certificate, and the size of what is signed."""
-_SECTOR = 4096
 CERTIFICATE_SECTORS = 6
-HELD_IN_MEMORY = 4
 
 
 class Statements:
@@ -196,12 +194,10 @@ class Statements:
 
 
 def _rings(store):
-    """Rings of statements and of certificates: in flash, or in memory where a sector is too small for one of them."""
-    if store.nor.sector_size < _SECTOR:
-        return RamRing(0, HELD_IN_MEMORY), RamRing(0, 2 * HELD_IN_MEMORY)
+    """Rings of statements and of certificates."""
     first, sectors = store.regions["statements"]
     kept = sectors - CERTIFICATE_SECTORS
     return (
-        Ring(store.nor, first, kept, _SECTOR // 2, found=store.faults),
-        Ring(store.nor, first + kept, CERTIFICATE_SECTORS, _SECTOR // 2, found=store.faults),
+        Ring(store.nor, first, kept, ANY, found=store.faults),
+        Ring(store.nor, first + kept, CERTIFICATE_SECTORS, ANY, found=store.faults),
     )

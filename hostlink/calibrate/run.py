@@ -128,7 +128,7 @@ class Calibration:
             ) from None
 
     def _fields(self, number: int) -> Fields:
-        gain, other = parameters.LAYOUTS[number].unpack_from(self.meter.parameter(number).raw)
+        gain, other = parameters.TABLE[number][0].unpack_from(self.meter.parameter(number).raw)
         return gain, other
 
     def _measure(self, step: Step, serial: str) -> Reading:

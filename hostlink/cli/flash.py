@@ -52,11 +52,12 @@ def flash(
 ) -> None:
     """Flash, provision, calibrate and test every Pico on USB (or each --port). Run it again to go on where it broke off."""
     steps = load(calibration) if calibration else None
+    config = _config(board)
     plan = Plan(
-        pico_application(),
+        pico_application(config),
         (source_root() / "firmware/boards/pico_boot.py").read_bytes(),
         _profile(profile),
-        _config(board),
+        config,
         serials,
         erase,
         _command(reference) if reference else None,

@@ -1,23 +1,24 @@
-"""The firmware compiled for a board: what `mpy-cross` makes of packages, by path."""
+"""The firmware compiled for a board: what `mpy-cross` makes of packages, or of the linked application, by path."""
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import protocol
 from hostlink.errors import CompileError
+from hostlink.flash.linker import link
 
 PACKAGES = ("firmware", "protocol")
 PICO = "armv6m"
 """mpy-cross's name of the Pico's processor, a Cortex-M0+."""
-_OTHER_BOARDS = (
-    *(f"firmware/boards/{name}" for name in ("esp32", "mps2", "pico_boot", "pico_image/", "unix")),
-    "firmware/drivers/pcnt",
-)
+ENTRY = "firmware.boards.pico"
+"""The module that starts a Pico, by its `main`."""
+DRIVERS = "firmware/drivers/"
 
 
 def compile_packages(packages: Sequence[Path], arch: str) -> dict[str, bytes]:
@@ -50,17 +51,31 @@ def source_root() -> Path:
     return Path(protocol.__file__).resolve().parent.parent
 
 
-def compile_sources() -> list[Path]:
-    """The modules that `pico_application` compiles, in path order."""
-    root = source_root()
-    found = [path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    return [path for path in found if not path.relative_to(root).as_posix().startswith(_OTHER_BOARDS)]
+def pico_sources() -> dict[str, str]:
+    """The linked application's modules for a Pico by path: the board's, and a driver each. Raises LinkingError."""
+    return link(source_root(), ENTRY, ["main", "closed"])
 
 
-def pico_application() -> dict[str, bytes]:
-    """The firmware's files for a Pico by path, without the modules of other boards."""
-    files = compile_packages([source_root() / package for package in PACKAGES], PICO)
-    return {path: data for path, data in files.items() if not path.startswith(_OTHER_BOARDS)}
+def pico_application(config: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """The firmware's files for a Pico by path; of the drivers those that board.json names, all without one.
+
+    Raises CompileError.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        for path, text in pico_sources().items():
+            target = Path(directory) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        files = compile_packages([Path(directory) / package for package in PACKAGES], PICO)
+    if config is None:
+        return files
+    named = [line["driver"] for part in ("channels", "inputs") for line in config.get(part, ())]
+    return {path: data for path, data in files.items() if not path.startswith(DRIVERS) or _is_named(path, named)}
+
+
+def _is_named(path: str, drivers: Iterable[str]) -> bool:
+    """Whether a driver's file is that of one of `drivers`: its name is what theirs begins with (`firmware.boards.wiring`)."""
+    return any(driver.startswith(Path(path).stem) for driver in drivers)
 
 
 def pico_starter() -> dict[str, bytes]:

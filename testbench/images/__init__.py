@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hostlink.flash.compile import compile_sources, pico_application, software_digest, source_root
+from hostlink.flash.compile import pico_application, pico_sources, software_digest, source_root
 from testbench.errors import ImageUnavailable
 from testbench.images import uf2
 
@@ -70,14 +70,14 @@ def meter_image(*, build: bool = False) -> Path:
 
 
 def stage(folder: Path) -> None:
-    """Lay out in `folder` what a meter's image freezes: the packages, the modules that MicroPython starts, the digest."""
-    for path in compile_sources():
-        target = folder / path.relative_to(source_root())
+    """Lay out in `folder` what a meter's image freezes: the linked modules, those that MicroPython starts, the digest."""
+    for path, text in pico_sources().items():
+        target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
+        target.write_text(text)
     boards = source_root() / "firmware/boards"
-    for path in (*(boards / "pico_image").glob("*.py"), boards / "slots.py"):
-        shutil.copy(path, folder / path.name)
+    for source in (*(boards / "pico_image").glob("*.py"), boards / "slots.py"):
+        shutil.copy(source, folder / source.name)
     digest = software_digest(pico_application())
     (folder / "frozen_digest.py").write_text(f"DIGEST = {digest!r}\n")
 

@@ -24,10 +24,6 @@ from firmware import meter as module, records
 from firmware.clock import Clock
 from protocol.image import Image
 
-# The ring of a real meter does not fit the emulator's memory; a record is not on the sample path.
-Ring = records.RamRing
-module.RamRing = lambda size, capacity, first=0: Ring(size, 4, first)
-
 class Pulses:
     def take(self, counts, at):
         counts[at] = self.low
@@ -50,7 +46,7 @@ def samples(image, presets, counts, inputs, start):
     sources = [Input() for _ in range(3)]
     for driver in drivers:
         driver.give(0)
-    meter = module.Meter(image, clock, drivers, ('', '', 0, 1, 0, b''), sources)
+    meter = module.Meter(image, clock, drivers, ('', '', 0, 1, 0, b''), sources, records.RamRing(0, 4))
     state = meter.integrator.state
     result = []
     for preset in presets:

@@ -106,7 +106,7 @@ def test_a_statement_says_what_the_meter_says_elsewhere(visit: Visit) -> None:
     assert [s.sequence for s in visit.statements] == [0, 1, 2, 3]
     assert [s.record.indices[0] for s in visit.statements] == [400, 804, 1212, 1240]
     assert [(s.end - s.start).days for s in visit.statements[1:]] == [1, 1, 1]
-    values = {n: bytes(parameters.LAYOUTS[n].size) for n in parameters.CHANGEABLE}
+    values = {n: bytes(parameters.TABLE[n][0].size) for n in parameters.CHANGEABLE}
     assert last.parameters != parameters.digest(values)
     values[parameters.BASE_PRESSURE] = struct.pack("<I", 101_325)
     assert last.parameters == parameters.digest(values)

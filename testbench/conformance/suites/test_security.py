@@ -63,7 +63,7 @@ def proves(device: Device, key: Key) -> int:
 
 def logged(device: Device, kind: int) -> list[Event]:
     """The events of one kind."""
-    return [e for e in events.read(device.meter, kinds.KINDS[kind][1]) if e.kind == kind]
+    return [e for e in events.read(device.meter, kinds.log_of(kind)) if e.kind == kind]
 
 
 CHANGES = {
@@ -229,7 +229,7 @@ def test_session_ends(bench: Bench) -> None:
 def test_seal(bench: Bench) -> None:
     """Sealed, a legally relevant parameter breaks the seal, which is counted, shown and logged with old, new and actor."""
     (channel,) = bench.profile.parts.channels
-    layout = parameters.LAYOUTS[parameters.PULSE_WEIGHT]
+    layout = parameters.WEIGHT
     weight, other = (layout.pack(mantissa, -2, channel.quantity, channel.unit) for mantissa in (0, 2))
     set_other = bytes((parameters.PULSE_WEIGHT,)) + other
     with provisioned(bench) as (device, keys):
