@@ -21,7 +21,7 @@ def struct_code(text):
         code += kind[1:] + "s" if kind[0] == "b" else _CODES[kind]
         if kind == "u48":
             wide.append(at)
-    return code, wide
+    return code, tuple(wide)
 
 
 class Layout:
@@ -32,7 +32,10 @@ class Layout:
 
     def __init__(self, text):
         self.text = text
-        self.code, self._wide = (text, []) if text[:1] == "<" else struct_code(text)
+        self.code = text
+        self._wide = ()  # type: tuple
+        if text[:1] != "<":
+            self.code, self._wide = struct_code(text)
         self.size = struct.calcsize(self.code)
 
     def pack_into(self, buffer, at, *values):

@@ -34,7 +34,10 @@ _FEED_MS = const(2000)
 _CHUNK = const(256)
 _TURNS_A_COLLECTION = const(40)
 _REPLIES_A_COLLECTION = const(16)
-"""The heap is collected (15 ms) when the line is quiet, or else right behind a reply, never at a moment that nobody chose."""
+_MOST_REPLIES = const(64)
+_COLLECTION_MS = const(12)
+"""The heap is collected when the line is quiet, or while a reply leaves that takes longer than that does, or at the latest behind
+this many replies (1.5 KB of garbage each): never at a moment that nobody chose, and hardly ever when a request may come."""
 _TURN_MS = const(20)
 """The longest sleep: what a brown-out waits at most before everything is kept."""
 _QUIET_MS = const(30)
@@ -174,6 +177,7 @@ class Board:
         self._poll = select.poll()
         self._poll.register(self.uart.stream, select.POLLIN)
         self._poll.register(sys.stdin, select.POLLIN)
+        self._long_reply = _COLLECTION_MS * link["baud"] // 10000
         self._buffer = bytearray(_CHUNK)
         self._view = memoryview(self._buffer)
         self._serving = led
@@ -243,20 +247,21 @@ class Board:
 
     def _serve(self):
         uart = self.uart
-        if uart.any():
+        size = min(uart.any(), _CHUNK)
+        if size:
             self._heard = time.ticks_ms()
-            size = uart.readinto(self._buffer)
+            uart.readinto(self._buffer, size)  # asked for more, it would wait some 3 ms for it
             for reply in self.device.server.feed(bytes(self._view[:size])):
-                uart.write(reply)
                 self._replies += 1
+                hidden = self._replies >= _REPLIES_A_COLLECTION and len(reply) >= self._long_reply
+                uart.write(reply, self._collect if hidden else None)
         usb = self.usb
         if usb.any():
             self._heard = time.ticks_ms()
             for reply in self._usb_server.feed(usb.read()):
                 usb.write(reply)
                 self._replies += 1
-
-        if self._replies >= _REPLIES_A_COLLECTION:
+        if self._replies >= _MOST_REPLIES:
             self._collect()
 
     def _collect(self):

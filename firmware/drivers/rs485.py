@@ -13,12 +13,16 @@ class Rs485:
         if direction:
             direction(0)
 
-    def write(self, data):
-        """Send `data`; on RS-485 returns when its last stop bit has left, so that the line is free for the answer."""
-        if not self._direction:
-            self.stream.write(data)
-            return
-        self._direction(1)
+    def write(self, data, meanwhile=None):
+        """Send `data`; on RS-485 returns when its last stop bit has left, so that the line is free for the answer.
+
+        `meanwhile()`, if given, is called while it leaves.
+        """
+        if self._direction:
+            self._direction(1)
         self.stream.write(data)
-        self.stream.flush()
-        self._direction(0)
+        if meanwhile:
+            meanwhile()
+        if self._direction:
+            self.stream.flush()
+            self._direction(0)

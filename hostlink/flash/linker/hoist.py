@@ -147,12 +147,8 @@ class _Hoister(ast.NodeTransformer):
         return node
 
     def _comprehension(self, node: ast.AST) -> ast.AST:
-        targets = {
-            name.id
-            for part in node.generators
-            for name in ast.walk(part.target)
-            if isinstance(name, ast.Name)  # type: ignore[attr-defined]
-        }
+        parts = [part.target for part in ast.iter_child_nodes(node) if isinstance(part, ast.comprehension)]
+        targets = {name.id for part in parts for name in ast.walk(part) if isinstance(name, ast.Name)}
         self._scopes.append((False, targets))
         node = self.generic_visit(node)
         self._scopes.pop()
