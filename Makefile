@@ -8,7 +8,7 @@ ESP32_STUBS := $(VENV)/esp32-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test bench-store torture lint prove bench-device flash-emulated bench-pico pico-suite million decades \
-  bench-profiles attack bench-trust conformance conformance-pico defects healthy noise pico mps2 image clean bench-host fleet
+  bench-profiles attack bench-trust linked conformance conformance-pico defects healthy noise pico mps2 image clean bench-host fleet
 
 demo: $(READY)
 	$(BIN)/tonne demo
@@ -42,6 +42,10 @@ bench-device: $(READY) mps2
 # `tonne flash` end to end on emulated Picos, and two of them as the laboratory's bench: some ten minutes.
 flash-emulated: $(READY) pico
 	TONNE_SLOW=1 $(BIN)/python -m pytest tests/hostlink/test_flash.py tests/testbench/test_rig_serial.py
+
+# The suites of sessions, seal, statements, updates, power cuts and profiles on the linked application: some minutes.
+linked: $(READY) mps2
+	TONNE_SLOW=1 $(BIN)/python -m pytest tests/testbench/test_linked.py
 
 # The whole meter on the emulated Pico: pulses, replies, start, heap, size. Some five minutes.
 bench-pico: $(READY) pico

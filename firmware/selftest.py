@@ -8,7 +8,7 @@ from protocol import selftest as checks
 from protocol import status as flags
 from protocol.registers import INTENSITY
 
-from . import kernel, native
+from . import native
 
 
 class SelfTest:
@@ -49,13 +49,9 @@ class SelfTest:
 
 
 def _arithmetic():
-    """One multiplication of eight limbs by both kernels: 0xFFFF in each, by 0xFFFE8001."""
-    results = []
-    for scale in (native.scale, kernel.scale):
-        plan = array("H", [0xFFFF] * 4 + [0] * 4)
-        lost = scale(plan, 0, 0x8001, 0xFFFE)
-        results.append((lost, bytes(plan)))
-    return results[0] == results[1] == (0, _PRODUCT)
+    """One multiplication of eight limbs by the kernel: 0xFFFF in four of them, by 0xFFFE8001."""
+    plan = array("H", [0xFFFF] * 4 + [0] * 4)
+    return not native.scale(plan, 0, 0x8001, 0xFFFE) and bytes(plan) == _PRODUCT
 
 
 _PRODUCT = (0xFFFE8001 * (2**64 - 1)).to_bytes(16, "little")

@@ -36,15 +36,15 @@ def version(text: str) -> Version:
 
 
 def gather(folder: Path) -> dict[str, bytes]:
-    """The modules of `firmware` and `protocol` below `folder`, by path. Raises UsageError."""
+    """The modules of `firmware` and `protocol` below `folder`, or the linked application, by path. Raises UsageError."""
     found = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for package in PACKAGES
         for path in sorted((folder / package).rglob("*"))
         if path.suffix in SUFFIXES and "__pycache__" not in path.parts
     }
-    if not all(any(name.startswith(f"{package}/") for name in found) for package in PACKAGES):
-        raise UsageError(f"expected the packages {' and '.join(PACKAGES)} in {folder}")
+    if not any(name.startswith(f"{PACKAGES[0]}/") for name in found):
+        raise UsageError(f"expected the package {PACKAGES[0]} in {folder}")
     return found
 
 

@@ -1,7 +1,7 @@
 """What a meter checks of itself when it is asked to: bits of SELF_TEST's reply."""
 
 ARITHMETIC = 0x0001
-"""The compiled kernel gives the bits of the plain one on a known example."""
+"""The kernel gives the right bits of a known example."""
 CLOCK = 0x0002
 """Time passes."""
 INPUTS = 0x0004

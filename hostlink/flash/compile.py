@@ -56,16 +56,21 @@ def pico_sources() -> dict[str, str]:
     return link(source_root(), ENTRY, ["main", "closed"])
 
 
+def lay_out(sources: Mapping[str, str], folder: Path) -> None:
+    """Write source texts by path below `folder`."""
+    for path, text in sources.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+
 def pico_application(config: Mapping[str, Any] | None = None) -> dict[str, bytes]:
     """The firmware's files for a Pico by path; of the drivers those that board.json names, all without one.
 
     Raises CompileError.
     """
     with tempfile.TemporaryDirectory() as directory:
-        for path, text in pico_sources().items():
-            target = Path(directory) / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
+        lay_out(pico_sources(), Path(directory))
         files = compile_packages([Path(directory) / package for package in PACKAGES], PICO)
     if config is None:
         return files

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hostlink.flash.compile import pico_application, pico_sources, software_digest, source_root
+from hostlink.flash.compile import lay_out, pico_application, pico_sources, software_digest, source_root
 from testbench.errors import ImageUnavailable
 from testbench.images import uf2
 
@@ -71,10 +71,7 @@ def meter_image(*, build: bool = False) -> Path:
 
 def stage(folder: Path) -> None:
     """Lay out in `folder` what a meter's image freezes: the linked modules, those that MicroPython starts, the digest."""
-    for path, text in pico_sources().items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+    lay_out(pico_sources(), folder)
     boards = source_root() / "firmware/boards"
     for source in (*(boards / "pico_image").glob("*.py"), boards / "slots.py"):
         shutil.copy(source, folder / source.name)

@@ -21,6 +21,8 @@ COMMAND = struct.Struct("<BBHI")
 """The bench's commands, as `firmware/boards/unix.py` takes them."""
 HEAP = "2m"
 ADVANCE_LIMIT = 0xFFFFFFFF
+ROOT_VARIABLE = "TONNE_DEVICE"
+"""Names the folder of what rigs run that are given none: how the suites run the linked application (`make linked`)."""
 RESTART = 75
 """Exit code of a meter that wants to be started again."""
 POWER_CUT = 76
@@ -59,7 +61,7 @@ class UnixRig:
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tonne-rig-")
         self.folder = Path(self._folder.name)
-        self.root = root or device_root()
+        self.root = root or Path(os.environ.get(ROOT_VARIABLE, device_root()))
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -80,9 +82,10 @@ class UnixRig:
             self.slots = self.folder / "slots"
             self._config["slots"] = str(self.slots)
             for package in ("firmware", "protocol"):
-                shutil.copytree(
-                    self.root / package, self.slots / "a" / package, ignore=shutil.ignore_patterns("__pycache__")
-                )
+                if (self.root / package).exists():  # the linked application has but one
+                    shutil.copytree(
+                        self.root / package, self.slots / "a" / package, ignore=shutil.ignore_patterns("__pycache__")
+                    )
         self._start = time
         self._rtc = rtc
         self._passed = 0

@@ -5,8 +5,8 @@
 A `.mpy` file brings a table of the names it uses, so seventy small ones carry most names twice, and a name costs the device's
 heap as well. What is done, in this order (docs/decisions.md has what each step saves):
 
-    modules   the modules that the entry reaches. What a module imports at its top goes into the entry's file; what is imported
-              within a function (a driver) gets a file of its own, under its own path, and is loaded when it is asked for
+    modules   the modules that the entry reaches, all into the entry's file; but a driver that is imported within a function gets
+              a file of its own, under its own path, and is loaded when it is asked for
     hoist     every module-level name gets one name for the whole program, and every use of it is that name
     fold      a name that stands for a number or a short text for ever becomes that
     shake     what nothing reaches is left out

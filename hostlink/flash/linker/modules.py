@@ -9,6 +9,8 @@ from pathlib import Path
 from hostlink.errors import LinkingError
 
 PACKAGES = ("firmware", "protocol")
+APART = "firmware.drivers."
+"""What is imported from here within a function gets a file of its own: a board has few of all drivers."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class Module:
     symbols: set[str] = field(default_factory=set)
     imports: dict[str, Name] = field(default_factory=dict)
     top: list[str] = field(default_factory=list)
-    """Modules of ours imported at its top."""
+    """Modules of ours that it imports."""
     within: list[str] = field(default_factory=list)
-    """Modules of ours imported within its functions."""
+    """Modules that it imports when it needs them: drivers."""
 
 
 @dataclass
@@ -114,7 +116,9 @@ def _read(root: Path, name: str) -> Module:
         module.symbols |= bound([node])
         for inner in ast.walk(node):
             if isinstance(inner, (ast.Import, ast.ImportFrom)):
-                module.within += [found.module for found in imported(root, name, path, inner).values() if found.ours]
+                for found in imported(root, name, path, inner).values():
+                    if found.ours:
+                        (module.within if found.module.startswith(APART) else module.top).append(found.module)
     return module
 
 
