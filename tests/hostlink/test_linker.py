@@ -140,7 +140,7 @@ def lay_out(folder: Path, program: dict[str, str]) -> Path:
 def run(folder: Path) -> str:
     """What the program in `folder` says on MicroPython."""
     code = "import sys\nsys.path.insert(0, '.')\nfrom firmware.boards import toy\nprint(toy.main(closed=True))"
-    done = subprocess.run([interpreter(), "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([*interpreter(), "-c", code], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
