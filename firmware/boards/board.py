@@ -12,7 +12,6 @@ from micropython import const
 
 from firmware.assembly import assemble
 from firmware.clock import Clock
-from firmware.drivers.ds3231 import Ds3231
 from firmware.drivers.rs485 import Rs485
 from firmware.identity import identity, software_digest
 from firmware.selftest import SelfTest
@@ -90,27 +89,6 @@ class Buses:
         return machine.ADC(machine.Pin(spec["adc"]))
 
 
-class RtcClock(Clock):
-    """A clock that a battery-backed chip carries over power cuts."""
-
-    def __init__(self, rtc):
-        super().__init__(time.ticks_ms, time.ticks_diff)
-        self._rtc = rtc
-        found = rtc.read() if rtc else None
-        if found:
-            self.day, self.second = found
-            self.valid = True
-
-    def set(self, time, millisecond=0):
-        """Set the clock, and the chip with it."""
-        super().set(time, millisecond)
-        if self._rtc:
-            try:
-                self._rtc.write(self.day, self.second)
-            except OSError:
-                pass
-
-
 class UsbLink:
     """The USB serial port, which is MicroPython's prompt when nothing runs. A byte at a time: there is no more to it."""
 
@@ -156,7 +134,7 @@ class Board:
         link = config["link"]
         wiring = Wiring(config, buses)
         self.polled = wiring.polled
-        clock = RtcClock(Ds3231(wiring.i2c(config["rtc"])) if "rtc" in config else None)
+        clock = _clock(wiring, config)
         self._restart = buses.restart
         self.device = assemble(
             image,
@@ -275,6 +253,14 @@ class Board:
 def _input(config, name):
     number = config.get(name)
     return None if number is None else machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
+
+
+def _clock(wiring, config):
+    if "rtc" not in config:
+        return Clock(time.ticks_ms, time.ticks_diff)
+    from firmware.drivers.ds3231 import Ds3231, RtcClock
+
+    return RtcClock(Ds3231(wiring.bus("i2c", config["rtc"])), time.ticks_ms, time.ticks_diff)
 
 
 def _digest(slot):

@@ -23,7 +23,7 @@ class Wiring:
 
     def __init__(self, config, board):
         self.polled = []  # type: list
-        self._board = board
+        self.board = board
         self._buses = {}  # type: dict
         self._chips = {}
         self._lines = {}  # type: dict
@@ -39,94 +39,46 @@ class Wiring:
 
             self.polled.append(ModbusLine(self._buses["uart", uart], points))
 
-    def i2c(self, spec):
-        """The I2C bus that a line names."""
-        return self._bus("i2c", spec)
-
-    def _make(self, spec):
-        chip = spec["driver"].partition(".")[0]
-        makers = {
-            "pulse": self._pulse,
-            "bl0942": self._bl0942,
-            "atm90e26": self._atm90e26,
-            "atm90e32": self._atm90e32,
-            "bmp280": self._bmp280,
-            "current_loop": self._current_loop,
-            "modbus": self._modbus,
-        }
-        if chip not in makers:
-            raise WiringError("board.json: there is no driver %s" % chip)
-        return makers[chip](spec)
-
-    def _bus(self, kind, spec):
+    def bus(self, kind, spec):
+        """The bus (`uart`, `spi`, `i2c`) that a line names."""
         key = (kind, spec[kind])
         if key not in self._buses:
-            self._buses[key] = getattr(self._board, kind)(spec)
+            self._buses[key] = getattr(self.board, kind)(spec)
         return self._buses[key]
 
-    def _chip(self, key, make):
+    def chip(self, key, make):
+        """The chip `key` that more than one line may name, made by the first of them."""
         if key not in self._chips:
             self._chips[key] = make()
             self.polled.append(self._chips[key])
         return self._chips[key]
 
-    def _pulse(self, spec):
-        self._pulses += 1
-        return self._board.pulse(self._pulses - 1, spec)
-
-    def _bl0942(self, spec):
-        from firmware.drivers.bl0942 import Bl0942
-
-        address = spec.get("address", 0)
-        return self._chip(
-            ("bl0942", spec["uart"], address), lambda: Bl0942(self._bus("uart", spec), spec["per_second"], address)
-        )
-
-    def _atm90e26(self, spec):
-        from firmware.drivers.atm90 import Atm90e26
-
-        return self._atm90(Atm90e26, spec)
-
-    def _atm90e32(self, spec):
-        from firmware.drivers.atm90 import Atm90e32
-
-        return self._atm90(Atm90e32, spec)
-
-    def _atm90(self, kind, spec):
-        settings = tuple((int(register, 16), value) for register, value in spec.get("settings", {}).items())
-        select = self._board.select(spec)
-        chip = kind(self._bus("spi", spec), select, spec["per_second"], settings)
-        self.polled.append(chip)
-        return chip
-
-    def _bmp280(self, spec):
-        from firmware.drivers.bmp280 import ADDRESS, Bmp280
-
-        address = spec.get("address", ADDRESS)
-        chip = self._chip(("bmp280", spec["i2c"], address), lambda: Bmp280(self._bus("i2c", spec), address))
-        return chip.temperature if spec["driver"] == "bmp280.temperature" else chip.pressure
-
-    def _current_loop(self, spec):
-        from firmware.drivers.current_loop import CurrentFlow, CurrentLoop, nominal
-
-        points = spec.get("points") or nominal(spec["milliohms"], spec.get("reference_mv", 3300))
-        made = CurrentLoop(self._board.adc(spec), spec["low"], spec["high"], points)  # type: object
-        if spec["driver"] == "current_loop.flow":
-            made = CurrentFlow(made, spec["high"])
-        self.polled.append(made)
-        return made
-
-    def _modbus(self, spec):
-        from firmware.drivers.modbus import INPUT, Quantity, Total
-
-        self._bus("uart", spec)
-        function = spec.get("function", INPUT)
-        if "per_second" in spec:
-            point = Total(spec["unit"], spec["first"], spec["per_second"], spec.get("words", 2), function)  # type: object
-        else:
-            numerator, denominator = spec.get("numerator", 1), spec.get("denominator", 1)
-            offset, signed = spec.get("offset", 0), spec.get("signed", False)
-            words = spec.get("words", 1)
-            point = Quantity(spec["unit"], spec["first"], words, function, numerator, denominator, offset, signed)
+    def point(self, spec, point):
+        """An instrument on the Modbus line that a line names."""
+        self.bus("uart", spec)
         self._lines.setdefault(spec["uart"], []).append(point)
         return point
+
+    def _make(self, spec):
+        name = spec["driver"]
+        if name == "pulse":
+            self._pulses += 1
+            return self.board.pulse(self._pulses - 1, spec)
+        return driver(name.partition(".")[0])(self, spec)
+
+
+def driver(chip):
+    """`wire(wiring, spec)` of the module that drives `chip`; its name begins with the module's. Raises WiringError."""
+    if chip == "bl0942":
+        from firmware.drivers.bl0942 import wire
+    elif chip in ("atm90e26", "atm90e32"):
+        from firmware.drivers.atm90 import wire
+    elif chip == "bmp280":
+        from firmware.drivers.bmp280 import wire
+    elif chip == "current_loop":
+        from firmware.drivers.current_loop import wire
+    elif chip == "modbus":
+        from firmware.drivers.modbus import wire
+    else:
+        raise WiringError("board.json: there is no driver %s" % chip)
+    return wire

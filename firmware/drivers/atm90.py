@@ -200,3 +200,13 @@ class Atm90e32(Atm90):
             self.write(register, value)
         self.write(0x00, 1)
         self.write(0x7F, 0)
+
+
+def wire(wiring, spec):
+    """The chip that a line of board.json names (`firmware.boards.wiring`)."""
+    kind = Atm90e26 if spec["driver"] == "atm90e26" else Atm90e32
+    settings = tuple((int(register, 16), value) for register, value in spec.get("settings", {}).items())
+    select = wiring.board.select(spec)
+    chip = kind(wiring.bus("spi", spec), select, spec["per_second"], settings)
+    wiring.polled.append(chip)
+    return chip

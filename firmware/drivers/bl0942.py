@@ -137,3 +137,10 @@ class Power:
 def _signed24(buffer, at):
     value = buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16
     return value - (value >> 23 << 24)
+
+
+def wire(wiring, spec):
+    """The chip that a line of board.json names (`firmware.boards.wiring`)."""
+    address = spec.get("address", 0)
+    key = ("bl0942", spec["uart"], address)
+    return wiring.chip(key, lambda: Bl0942(wiring.bus("uart", spec), spec["per_second"], address))

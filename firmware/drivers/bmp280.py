@@ -124,3 +124,10 @@ def compensate(calibration, temperature, pressure):
     var2 = p8 * p >> 19
     p = (p + var1 + var2 >> 8) + (p7 << 4)
     return (fine * 5 + 128) >> 8, (p + 128) >> 8
+
+
+def wire(wiring, spec):
+    """The quantity that a line of board.json names (`firmware.boards.wiring`)."""
+    address = spec.get("address", ADDRESS)
+    chip = wiring.chip(("bmp280", spec["i2c"], address), lambda: Bmp280(wiring.bus("i2c", spec), address))
+    return chip.temperature if spec["driver"] == "bmp280.temperature" else chip.pressure

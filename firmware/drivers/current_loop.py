@@ -129,3 +129,13 @@ class CurrentFlow:
             counts[at + 1] = waiting >> 16
             self._waiting = 0
         return 0 if self._known else COUNTER_JUMP
+
+
+def wire(wiring, spec):
+    """The input that a line of board.json names (`firmware.boards.wiring`)."""
+    points = spec.get("points") or nominal(spec["milliohms"], spec.get("reference_mv", 3300))
+    made = CurrentLoop(wiring.board.adc(spec), spec["low"], spec["high"], points)  # type: object
+    if spec["driver"] == "current_loop.flow":
+        made = CurrentFlow(made, spec["high"])
+    wiring.polled.append(made)
+    return made

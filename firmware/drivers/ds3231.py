@@ -5,6 +5,8 @@ Address, registers and the oscillator-stop flag (0FH, bit 7) checked on 2026-11-
 
 from micropython import const
 
+from ..clock import Clock
+
 _ADDRESS = const(0x68)
 _STATUS = const(0x0F)
 _STOPPED = const(0x80)
@@ -51,6 +53,26 @@ class Ds3231:
         values = (second % 60, second // 60 % 60, second // 3600, (day + 3) % 7 + 1, date, month, year)
         self._i2c.writeto_mem(_ADDRESS, 0, bytes([value // 10 << 4 | value % 10 for value in values]))
         self._i2c.writeto_mem(_ADDRESS, _STATUS, b"\0")
+
+
+class RtcClock(Clock):
+    """A clock that a battery-backed chip carries over power cuts."""
+
+    def __init__(self, rtc, ticks_ms, ticks_diff):
+        super().__init__(ticks_ms, ticks_diff)
+        self._rtc = rtc
+        found = rtc.read()
+        if found:
+            self.day, self.second = found
+            self.valid = True
+
+    def set(self, time, millisecond=0):
+        """Set the clock, and the chip with it."""
+        super().set(time, millisecond)
+        try:
+            self._rtc.write(self.day, self.second)
+        except OSError:
+            pass
 
 
 def _decimal(value):

@@ -150,3 +150,13 @@ class ModbusLine:
         else:
             self.healthy = True
             point.good(raw)
+
+
+def wire(wiring, spec):
+    """The instrument that a line of board.json names (`firmware.boards.wiring`)."""
+    unit, first, function = spec["unit"], spec["first"], spec.get("function", INPUT)
+    if "per_second" in spec:
+        return wiring.point(spec, Total(unit, first, spec["per_second"], spec.get("words", 2), function))
+    numerator, denominator = spec.get("numerator", 1), spec.get("denominator", 1)
+    offset, signed, words = spec.get("offset", 0), spec.get("signed", False), spec.get("words", 1)
+    return wiring.point(spec, Quantity(unit, first, words, function, numerator, denominator, offset, signed))

@@ -19,6 +19,8 @@ PICO = "armv6m"
 ENTRY = "firmware.boards.pico"
 """The module that starts a Pico, by its `main`."""
 DRIVERS = "firmware/drivers/"
+RTC = "ds3231"
+"""The driver that a board.json with an `rtc` needs."""
 
 
 def compile_packages(packages: Sequence[Path], arch: str) -> dict[str, bytes]:
@@ -75,6 +77,8 @@ def pico_application(config: Mapping[str, Any] | None = None) -> dict[str, bytes
     if config is None:
         return files
     named = [line["driver"] for part in ("channels", "inputs") for line in config.get(part, ())]
+    if "rtc" in config:
+        named.append(RTC)
     return {path: data for path, data in files.items() if not path.startswith(DRIVERS) or _is_named(path, named)}
 
 

@@ -14,8 +14,6 @@ from protocol.layout import struct_code
 
 Value = int | str | bytes | None
 _LAYOUT = "protocol_layout__Layout"
-_UNHEARD = {"protocol_image__ImageError", "firmware_store_nor__NorError"}
-"""Errors whose text only a host shows: a meter answers a profile that it cannot read with a code."""
 _LONGEST = 64
 """Bytes and texts up to this length are put where they are used: a constant costs its file once however often it is named."""
 _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
@@ -132,11 +130,6 @@ class _Folder(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if node.attr == "size" and isinstance(node.value, ast.Name) and node.value.id in self._sizes:
             return ast.Constant(self._sizes[node.value.id])
-        return self.generic_visit(node)  # type: ignore[return-value]
-
-    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
-        if isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name) and node.exc.func.id in _UNHEARD:
-            node.exc.args = []
         return self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_Name(self, node: ast.Name) -> ast.expr:

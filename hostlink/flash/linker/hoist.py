@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from hostlink.errors import LinkingError
 from hostlink.flash.linker.modules import Module, Name, Program, bound, imported
 
+UNHEARD = ("protocol.", "firmware.store.")
+"""Modules whose errors speak to hosts and programmers; what a board says of its board.json is read at its prompt."""
+
 
 @dataclass
 class File:
@@ -114,6 +117,11 @@ class _Hoister(ast.NodeTransformer):
     def _error(self, node: ast.AST, what: str) -> LinkingError:
         return LinkingError(f"{self._module.path}:{getattr(node, 'lineno', 0)}: {what}, which the linker cannot follow")
 
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        if self._module.name.startswith(UNHEARD) and isinstance(node.exc, ast.Call):
+            node.exc.args = [given for given in node.exc.args if not _is_text(given)]
+        return self.generic_visit(node)  # type: ignore[return-value]
+
     # Scopes
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
@@ -192,6 +200,12 @@ class _Hoister(ast.NodeTransformer):
                 yield ast.Assign([ast.Name(name, ast.Store())], ast.Name(known, ast.Load()))
             else:
                 yield ast.ImportFrom(home, [ast.alias(known, name)], 0)
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Whether an argument is a text, or one with values put into it."""
+    whole = node.left if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod) else node
+    return isinstance(whole, ast.Constant) and isinstance(whole.value, str)
 
 
 def _arguments(arguments: ast.arguments) -> set[str]:
