@@ -7,7 +7,7 @@ STUBS := $(VENV)/micropython-stubs
 ESP32_STUBS := $(VENV)/esp32-stubs
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test bench-store torture lint prove bench-device flash-emulated bench-pico pico-suite million decades \
+.PHONY: demo test bench-store torture lint prove bench-device flash-emulated bench-pico pico-suite pico-updates million decades \
   bench-profiles attack bench-trust linked conformance conformance-pico defects healthy noise pico mps2 image clean bench-host fleet
 
 demo: $(READY)
@@ -54,6 +54,10 @@ bench-pico: $(READY) pico
 # Store torture, no allocation, exactness and protocol on the emulated Pico, whole: some ten minutes of a core.
 pico-suite: $(READY) pico
 	$(BIN)/python -m pytest -m "slow or not slow" tests/testbench/test_pico_suite.py
+
+# Updates over the link on the emulated Pico, power cut at every stage: some ten minutes of a core.
+pico-updates: $(READY) pico
+	$(BIN)/python -m pytest -m slow tests/testbench/test_update_pico.py
 
 # A million random steps over every kind of term, device against replay, on 64 and on 32 bits: some eight minutes.
 million: $(READY) mps2
