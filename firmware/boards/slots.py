@@ -100,13 +100,17 @@ class Slots:
 
     def close(self):
         """All that was received is in the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        file = self._file
+        self._file = None
+        if file is not None:
+            file.close()
 
     def drop(self):
         """Forget what is on its way."""
-        self.close()
+        try:
+            self.close()
+        except OSError:
+            pass
         for name in ("incoming.json", "incoming.bin"):
             try:
                 os.remove(self.folder + "/" + name)

@@ -70,7 +70,10 @@ class Update:
         self._permit()
         if not HEADER.size < size <= LARGEST:
             raise Refusal(codes.BAD_VALUE, LARGEST)
-        self._slots.begin(size, digest)
+        try:
+            self._slots.begin(size, digest)
+        except OSError:
+            self._no_room()
         return self._state(out)
 
     def block(self, body, out):
@@ -84,7 +87,10 @@ class Update:
         if not slots.size:
             raise Refusal(codes.NOT_READY, 0)
         if offset == slots.received and len(data) <= slots.size - slots.received:
-            slots.write(data)
+            try:
+                slots.write(data)
+            except OSError:
+                self._no_room()
         return self._state(out)
 
     def commit(self, body, out):
@@ -104,6 +110,10 @@ class Update:
         self._log.log(events.UPDATE_ACCEPTED, self._guard.role, self._running(), tag)
         self._work = self._unpack(header, start, tag)
         return messages.BLOB_COMMIT_REPLY.pack_into(out, 0, kind, self._meter.clock.time())
+
+    def _no_room(self):
+        self._slots.drop()
+        raise Refusal(codes.STORAGE, 0)
 
     def _permit(self):
         """Any role while the seal is open, then laboratory or manufacturer; and there must be a key to verify with."""

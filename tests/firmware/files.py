@@ -20,6 +20,8 @@ class Files:
         self.folders = {""}
         self.operations = 0
         self.cut = -1
+        self.room = 1 << 30
+        """Bytes that all files together may have."""
 
     def step(self) -> None:
         """One operation that changes the flash."""
@@ -113,16 +115,21 @@ class File:
     def flush(self) -> None:
         if "r" not in self._mode and self._files.data.get(self._path) != self._content:
             self._files.step()
-            self._files.data[self._path] = bytes(self._content)
+            self._keep(bytes(self._content))
 
     def close(self) -> None:
         self.flush()
 
     def _cut_in_half(self, raw: bytes) -> None:
-        data = self._files.data
         try:
             self._files.step()
         except PowerCut:
-            data[self._path] = bytes(self._content) + raw[: len(raw) // 2]
+            self._keep(bytes(self._content) + raw[: len(raw) // 2])
             raise
-        data[self._path] = bytes(self._content) + raw
+        self._keep(bytes(self._content) + raw)
+
+    def _keep(self, content: bytes) -> None:
+        files = self._files
+        if sum(len(data) for path, data in files.data.items() if path != self._path) + len(content) > files.room:
+            raise OSError(28)
+        files.data[self._path] = content

@@ -11,6 +11,7 @@ import pytest
 from firmware.boards import slots as slots_module
 from firmware.boards.slots import Slots, choose
 from firmware.events import Events
+from firmware.refusal import Refusal
 from firmware.store.layout import MINIMUM, Store
 from firmware.store.nor import RamNor
 from firmware.trust import update as update_module
@@ -19,6 +20,7 @@ from firmware.trust.update import HEALTHY_SECONDS, Update
 from hostlink import lms, update
 from protocol import events as kinds
 from protocol import messages
+from protocol import status as codes
 from tests.firmware.files import Files
 from tests.torture.cutting import PowerCut
 
@@ -235,6 +237,26 @@ def test_an_update_that_never_proves_healthy_is_left_wherever_power_goes(boards:
             assert 1 <= board.ran.count("0.2.0") <= 3
             assert board.told(kinds.UPDATE_ROLLED_BACK) >= 1
         assert (board.security.major, board.security.minor, board.security.patch) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("room", [50, 2000, 9000, 12000])
+def test_files_that_are_full_refuse_the_update_and_change_nothing(boards: Callable[[], Board], room: int) -> None:
+    """While copying the host is told, while unpacking the log; with more room the update goes on."""
+    board = boards()
+    bring(board, "0.1.1")
+    board.files.room = sum(map(len, board.files.data.values())) + room
+    meter = board.power_up()
+    try:
+        push(meter, PACKAGES["0.2.0"])
+    except Refusal as refusal:
+        assert refusal.code == codes.STORAGE
+    while meter._work is not None:
+        meter.step()
+    assert not meter.restart
+    assert board.ran[-1] == "0.1.1"
+    board.files.room = 1 << 30
+    bring(board, "0.2.0")
+    assert board.ran[-1] == "0.2.0"
 
 
 def test_a_cut_that_is_not_there_is_noticed(boards: Callable[[], Board], monkeypatch: pytest.MonkeyPatch) -> None:
