@@ -10,6 +10,7 @@ from hostlink import update as packages
 from hostlink.cli.options import Address, Baud, Capture, Port, Timeout
 from hostlink.cli.secret import Keys, PassphraseFile, open_keys
 from hostlink.errors import UsageError
+from hostlink.flash.compile import pico_application
 from hostlink.keys import enter
 from hostlink.meter import connect
 from protocol import messages
@@ -19,7 +20,10 @@ app = typer.Typer(add_completion=False, help="Firmware packages: build, push.", 
 
 @app.command()
 def build(
-    folder: Annotated[Path, typer.Argument(help="folder with the packages firmware and protocol, source or compiled")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="folder with the packages firmware and protocol, source or compiled; for a Pico, source is compiled"),
+    ],
     out: Annotated[Path, typer.Argument(help="the package to write")],
     hardware: Annotated[str, typer.Option(help="hardware it is for, as `tonne read` shows it")],
     keys: Keys = None,
@@ -31,6 +35,8 @@ def build(
     opened = open_keys(keys, passphrase_file)
     files = packages.gather(folder)
     number = packages.version(version) if version else packages.version_of(files)
+    if hardware == "pico" and "firmware/boards/pico.py" in files:
+        files = pico_application(root=folder)
     key = opened.update_key()
     data = packages.build(files, hardware, number, packages.version(least) if least else (0, 0, 0), key)
     opened.keep_update_key(key)

@@ -53,9 +53,12 @@ def source_root() -> Path:
     return Path(protocol.__file__).resolve().parent.parent
 
 
-def pico_sources() -> dict[str, str]:
-    """The linked application's modules for a Pico by path: the board's, and a driver each. Raises LinkingError."""
-    return link(source_root(), ENTRY, ["main", "closed"])
+def pico_sources(root: Path | None = None) -> dict[str, str]:
+    """The linked application's modules for a Pico by path: the board's, and a driver each. Raises LinkingError.
+
+    root: the folder of the packages, by default where they are installed.
+    """
+    return link(root or source_root(), ENTRY, ["main", "closed"])
 
 
 def lay_out(sources: Mapping[str, str], folder: Path) -> None:
@@ -66,13 +69,13 @@ def lay_out(sources: Mapping[str, str], folder: Path) -> None:
         target.write_text(text)
 
 
-def pico_application(config: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+def pico_application(config: Mapping[str, Any] | None = None, root: Path | None = None) -> dict[str, bytes]:
     """The firmware's files for a Pico by path; of the drivers those that board.json names, all without one.
 
-    Raises CompileError.
+    root: as for `pico_sources`. Raises CompileError.
     """
     with tempfile.TemporaryDirectory() as directory:
-        lay_out(pico_sources(), Path(directory))
+        lay_out(pico_sources(root), Path(directory))
         files = compile_packages([Path(directory) / package for package in PACKAGES], PICO)
     if config is None:
         return files

@@ -5,10 +5,14 @@ import stat
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from hostlink import lms
+from hostlink import lms, update
+from hostlink.cli import app
 from hostlink.errors import UsageError
+from hostlink.flash.compile import pico_application
 from hostlink.keys import KeyFile
+from testbench.micropython import device_root
 
 WORDS = "correct horse"
 
@@ -100,3 +104,17 @@ def test_the_signing_key_never_goes_back(keys: KeyFile) -> None:
     assert again.next_leaf == 1
     assert again.sign(b"package") != first
     lms.verify(again.public, b"package", first)
+
+
+def test_a_package_for_a_pico_is_its_compiled_application(
+    keys: KeyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONNE_PASSPHRASE", WORDS)
+    out = tmp_path / "package.bin"
+    root = str(device_root())
+    arguments = ["update", "build", root, str(out), "--hardware", "pico", "--keys", str(keys.path), "--least", "0.1.0"]
+    done = CliRunner().invoke(app(), arguments)
+    assert done.exit_code == 0, done.output
+    package = update.read(out.read_bytes(), keys.update_public)
+    assert (package.hardware, package.version, package.least) == ("pico", (0, 1, 0), (0, 1, 0))
+    assert package.files == pico_application()

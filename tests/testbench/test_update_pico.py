@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hostlink import blobs, events, lms, update
-from hostlink.flash import compile as compiling
+from hostlink.flash.compile import pico_application
 from hostlink.meter import Meter, connect
 from hostlink.session import Privileged
 from protocol import events as kinds
@@ -36,7 +36,7 @@ TOLD = (kinds.UPDATE_ACCEPTED, kinds.UPDATE_COMMITTED, kinds.UPDATE_ROLLED_BACK,
 
 
 @pytest.fixture
-def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+def newer(tmp_path: Path) -> dict[str, bytes]:
     """The Pico's application as version 0.1.1, content with two seconds of health."""
     for package in ("firmware", "protocol"):
         shutil.copytree(device_root() / package, tmp_path / package)
@@ -48,8 +48,7 @@ def newer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
-    monkeypatch.setattr(compiling, "source_root", lambda: tmp_path)
-    return compiling.pico_application()
+    return pico_application(root=tmp_path)
 
 
 @pytest.fixture
