@@ -1,4 +1,4 @@
-"""Signing with LMS (RFC 8554) in steps of at most sixteen hashes, in buffers made once: LM-OTS W=4, SHA-256.
+"""Signing with LMS (RFC 8554) in steps of at most sixteen hashes: LM-OTS W=4, SHA-256.
 
 One hash costs 8 k instructions on a Cortex-M3, a step 0.13 M at most, a leaf 10 M, a signature 6 M: see `make bench-trust`.
 """
@@ -99,11 +99,11 @@ class Tree:
 
 
 class Signature:
-    """An LMS signature in the making, in a buffer made once for trees of `height`."""
+    """An LMS signature in the making, for trees of `height`. `data` holds it until it is dropped."""
 
     def __init__(self, height):
         self.size = signature_size(OTS_KIND, height)
-        self.data = memoryview(bytearray(self.size))
+        self.data = memoryview(b"")
         self._tree = None
 
     @property
@@ -121,11 +121,16 @@ class Signature:
         digest = hashlib.sha256(head + D_MESG + randomizer)
         digest.update(message)
         self._digits = digits(digest.digest(), W, P, LS)
+        self.data = memoryview(bytearray(self.size))
         struct.pack_into(">II", self.data, 0, q, OTS_KIND)
         self.data[8 : 8 + N] = randomizer
         self._tree = tree
         self._q = q
         self._chain = 0
+
+    def drop(self):
+        """Give back the room of a signature that has been kept."""
+        self.data = memoryview(b"")
 
     def step(self):
         """One chain; returns True when the signature is whole in `data`. A signature takes 68 steps."""

@@ -8,10 +8,10 @@ the secret gives again bit for bit, so making that signature anew after a power 
 import hashlib
 import struct
 
-from protocol.lms import PUBLIC_SIZE, signature_size
+from protocol.lms import PUBLIC_SIZE
 
 from .hasher import Hasher
-from .lms import OTS_KIND, Signature, Tree
+from .lms import Signature, Tree
 
 
 class Exhausted(Exception):
@@ -34,9 +34,7 @@ class Signer:
         self._burn = burn
         self._hasher = Hasher()
         self._signature = Signature(height)
-        self.signature = self._signature.data
-        size = signature_size(OTS_KIND, height) + PUBLIC_SIZE
-        self.certificates = [memoryview(bytearray(size)) for _ in range(levels - 1)]
+        self.certificates = [None] * (levels - 1)  # type: list
         self._certified = [-1] * (levels - 1)
         self._trees = [None] * levels  # type: list
         self._numbers = [-1] * levels
@@ -48,6 +46,16 @@ class Signer:
     def remaining(self):
         """Signatures left."""
         return self.capacity - self.next
+
+    @property
+    def signature(self):
+        """The signature that was made last, until it is released."""
+        return self._signature.data
+
+    def release(self):
+        """Signature and certificates have been kept: give back their room. A certificate is None from then on, until it changes."""
+        self._signature.drop()
+        self.certificates = [None] * (self.levels - 1)
 
     @property
     def signing(self):
@@ -77,6 +85,10 @@ class Signer:
             leaf = self.capacity - 1
         for level in range(self.levels):
             number = leaf >> self.height * (self.levels - level)
+            if level + 1 < self.levels and self._certified[level] == leaf >> self.height * (self.levels - level - 1):
+                self._numbers[level] = -1
+                self._trees[level] = None  # it has signed what it was made for, and can be made again
+                continue
             if self._numbers[level] != number:
                 self._plant(level, number)
             if not self._trees[level].ready:
@@ -113,9 +125,11 @@ class Signer:
             leaf = number & (1 << self.height) - 1
             signature.begin(self._trees[level - 1], leaf, self._trees[level].public())
         if signature.step():
-            certificate = self.certificates[level - 1]
+            certificate = bytearray(signature.size + PUBLIC_SIZE)
             certificate[: signature.size] = signature.data
             certificate[signature.size :] = self._trees[level].public()
+            signature.drop()
+            self.certificates[level - 1] = certificate
             self._certified[level - 1] = number
         return True
 

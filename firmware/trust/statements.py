@@ -162,6 +162,7 @@ class Statements:
         if first < 0 or not self._ring.append(_HEAD.pack(first, len(payload)) + payload + signer.signature, bytes(4)):
             self._meter.status |= codes.STORAGE_FAULT
             return
+        signer.release()
         fields = PAYLOAD.unpack_from(payload)
         self._end = fields[6]
         self._next = fields[9]
@@ -169,13 +170,14 @@ class Statements:
     def _keep_certificates(self, signer):
         """The entry of the first of the certificates above the signature, kept anew if they have changed; -1 for a fault."""
         ring = self._certificates
-        count = len(signer.certificates)
-        first = ring.next - count
-        if first >= 0 and all(self._entry(ring, first + n) == signer.certificates[n] for n in range(count)):
-            return first
+        made = signer.certificates
+        kept = ring.next - len(made)
+        if kept >= 0 and all(made[n] is None or self._entry(ring, kept + n) == made[n] for n in range(len(made))):
+            return kept
         first = ring.next
-        for certificate in signer.certificates:
-            if not ring.append(certificate, bytes(4)):
+        for n in range(len(made)):
+            certificate = made[n] or self._entry(ring, kept + n)
+            if certificate is None or not ring.append(certificate, bytes(4)):
                 return -1
         return first
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from hostlink.flash.compile import pico_application
+from hostlink.flash.compile import DRIVERS, pico_application, pico_starter
 from hostlink.profile.image import Channel, ProfileImage, Register, Term
 from hostlink.tables import values
 from protocol import frame, messages
 from protocol import registers as r
 from protocol.deframer import Deframer
+from testbench.bench import day
 from testbench.bench.trust import MAC_LIMIT, mac_cost
 from testbench.emulators.edges import pulse_train
 from testbench.emulators.pico import Pico
@@ -38,7 +39,10 @@ BAUD = 115200
 _BYTE_S = 10 / BAUD
 _ASK_EVERY_S = 0.05
 _COMMIT_QUANTA = 100
-_REQUESTS = 11
+_REQUESTS = 41
+"""More than the replies between two collections of the heap."""
+_DAYS = 11
+CONFIG = board_config(channels=CHANNELS)
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,10 @@ def profile() -> bytes:
 class Bench:
     """A meter on a Pico without a thread: every run is the same to the cycle."""
 
-    def __init__(self) -> None:
-        self.board = Pico(meter_image(build=True))
-        config = json.dumps(board_config(channels=CHANNELS)).encode()
-        put_files(self.board, {"board.json": config, "profile.bin": profile()})
+    def __init__(self, as_files: bool = False) -> None:
+        self.board = Pico(pico_image(build=True) if as_files else meter_image(build=True))
+        files = pico_starter() | pico_application(CONFIG) if as_files else {}
+        put_files(self.board, files | {"board.json": json.dumps(CONFIG).encode(), "profile.bin": profile()})
         self._sequence = 0
         self._received: list[tuple[float, int]] = []
         self.board.sent[0] = lambda data: self._received.extend((self.board.now, byte) for byte in data)
@@ -110,7 +114,8 @@ class Bench:
 
 def measure(seconds: float) -> Iterator[Figure]:
     """Every figure, as soon as it is there. Raises TestbenchError."""
-    yield Figure("application, as files", sum(map(len, pico_application().values())) / 1024, "KiB of .mpy", 48)
+    yield _application()
+    yield Figure("power-up to serving, firmware as files", Bench(as_files=True).boot(), "s", 1.5)
     bench = Bench()
     yield Figure("first power-up to serving", bench.boot(), "s", 1.5)
     board = bench.board
@@ -124,11 +129,26 @@ def measure(seconds: float) -> Iterator[Figure]:
     bench.ask(messages.SELF_TEST)
     heap = values(messages.SELF_TEST_REPLY, bench.reply()[1])["heap_used"]
     yield Figure("heap in use after that, collected", heap / 1024, "KiB", 64)
+    start, _, *days = day.heap(profile(), _DAYS)
+    note = "that of the Pico, and what keys and the day add on the emulated Cortex-M3"
+    yield Figure(
+        "heap in use after a day's work, with keys and a statement", (heap + days[0] - start) / 1024, "KiB", 64, note
+    )
+    yield Figure(f"what {_DAYS - 1} more days' work adds to the heap", max(0, days[-1] - days[0]), "bytes", 0)
     board.off()
     yield Figure("power-up to serving, after a cut", bench.boot(), "s", 1.5)
     board.off()
     check, _ = mac_cost(_at_its_prompt())
     yield Figure("HMAC-SHA256 frame check, on top of the frame", check, "cycles", MAC_LIMIT)
+
+
+def _application() -> Figure:
+    """The files of a unit with pulse inputs; the note has what each driver adds."""
+    drivers = {Path(path).stem: len(data) for path, data in pico_application().items() if path.startswith(DRIVERS)}
+    note = "a unit with pulse inputs; drivers add " + ", ".join(f"{name} {size} B" for name, size in drivers.items())
+    return Figure(
+        "application, as files", sum(map(len, pico_application(CONFIG).values())) / 1024, "KiB of .mpy", 48, note
+    )
 
 
 def _at_its_prompt() -> Pico:
