@@ -80,7 +80,10 @@ def main() -> None:
         print(f"tonne: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        print(f"tonne: expected the package {error.name}: pip install 'tonne[lab]' brings what a laboratory needs", file=sys.stderr)
+        print(
+            f"tonne: expected the package {error.name}: pip install 'tonne[lab]' brings what a laboratory needs",
+            file=sys.stderr,
+        )
         sys.exit(UsageError.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

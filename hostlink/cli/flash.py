@@ -14,11 +14,12 @@ from rich.table import Table
 
 from hostlink.calibrate.plan import load
 from hostlink.calibrate.run import bench_command
+from hostlink.cli.options import Timeout
 from hostlink.cli.progress import bars
 from hostlink.cli.secret import PassphraseFile, open_keys
 from hostlink.errors import DataError, FlashError, UsageError
 from hostlink.flash import station
-from hostlink.flash.compile import pico_application, source_root
+from hostlink.flash.compile import pico_application, software_digest, source_root
 from hostlink.flash.ledger import Ledger, Unit, label
 from hostlink.flash.unit import Plan, Reference
 from protocol.image import Image, ImageError
@@ -48,13 +49,14 @@ def flash(
     calibration: Annotated[
         Path | None, typer.Option(help="steps of the calibration bench: a TOML file (docs/calibration.md)")
     ] = None,
+    timeout: Timeout = None,
     erase: Annotated[bool, typer.Option("--erase", help="clear a board that holds other files")] = False,
 ) -> None:
     """Flash, provision, calibrate and test every Pico on USB (or each --port). Run it again to go on where it broke off."""
     steps = load(calibration) if calibration else None
-    config = _config(board)
+    application = pico_application()
     plan = Plan(
-        pico_application(config),
+        application,
         (source_root() / "firmware/boards/pico_boot.py").read_bytes(),
         _profile(profile),
         config,
@@ -64,6 +66,8 @@ def flash(
         open_keys(keys, passphrase_file) if keys else None,
         steps,
         partial(bench_command, steps.command) if steps else None,
+        timeout=timeout,
+        image=software_digest(application),
     )
     urls = station.ports(port or [], serials)
     ledger = Ledger(records)

@@ -23,7 +23,8 @@ def verify(
         list[Path] | None, typer.Option(help="profile image (.bin) that records name; may be repeated")
     ] = None,
     public: Annotated[
-        Path | None, typer.Option(help="public keys of meters (`tonne keys show-public`): statements are verified with them")
+        Path | None,
+        typer.Option(help="public keys of meters (`tonne keys show-public`): statements are verified with them"),
     ] = None,
     engine: Annotated[str, typer.Option(help="local, dask, or dask=tcp://HOST:PORT")] = "local",
     workers: Annotated[int, typer.Option(help="processes; 0: one a core", min=0)] = 0,

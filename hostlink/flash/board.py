@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -46,7 +46,9 @@ m=sys.implementation
 try:s=os.statvfs('/');n=os.listdir('/')
 except (OSError,AttributeError):s=(0,)*10;n=[]
 u=machine.unique_id() if hasattr(machine,'unique_id') else b''
-print(json.dumps([m[0],list(m[1][:3]),m._machine,u.hex(),s[2],s[3]*s[0],n]))
+try:from frozen_digest import DIGEST as d
+except ImportError:d=b''
+print(json.dumps([m[0],list(m[1][:3]),m._machine,u.hex(),s[2],s[3]*s[0],n,d.hex()]))
 """
 
 _DIGESTS = """
@@ -55,6 +57,7 @@ def _d(p,o):
  for e in os.ilistdir(p or '/'):
   q=p+'/'+e[0]
   if e[1]&0x4000:_d(q,o)
+  elif ONLY is not None and q[1:] not in ONLY:o[q[1:]]=''
   else:
    h=hashlib.sha256()
    with open(q,'rb') as f:
@@ -83,14 +86,25 @@ exec(BOOT)
 
 @dataclass(frozen=True)
 class Found:
-    """What a board says of itself; `uid` is the serial number of its flash, `free` bytes of its mounted filesystem."""
+    """What a board says of itself; `uid` is the serial number of its flash, `free` bytes of its mounted filesystem, `frozen` the
+    digest of the firmware in its image (`make image`), empty for a stock MicroPython.
+    """
 
     uid: str
+    name: str
     machine: str
     version: tuple[int, ...]
     blocks: int
     free: int
     names: tuple[str, ...]
+    frozen: str = ""
+
+    def check(self) -> None:
+        """Raises BoardError if its MicroPython is not one that the firmware was proved on."""
+        if self.name != "micropython" or self.version[:2] not in VERSIONS:
+            wanted = " or ".join(".".join(map(str, version)) for version in VERSIONS)
+            found = f"{self.name} {'.'.join(map(str, self.version))}"
+            raise BoardError(f"expected MicroPython {wanted}, found {found}: put that image on the board first")
 
     @property
     def laid_out(self) -> bool:
@@ -167,25 +181,22 @@ class Board:
     def inspect(self) -> Found:
         """What it is; from here on its watchdog is fed.
 
-        Raises BoardError if it is not a Pico with a MicroPython that the firmware was proved on.
+        Raises BoardError if it is no Pico.
         """
-        name, version, machine, uid, blocks, free, names = json.loads(self.run(_INSPECT))
-        running = f"{name} {'.'.join(map(str, version))} on {machine}"
+        name, version, machine, uid, blocks, free, names, frozen = json.loads(self.run(_INSPECT))
         if machine != MACHINE:
+            running = f"{name} {'.'.join(map(str, version))} on {machine}"
             raise BoardError(f"expected {MACHINE}, found {running}: this firmware is for another board")
-        if name != "micropython" or tuple(version[:2]) not in VERSIONS:
-            wanted = " or ".join(".".join(map(str, v)) for v in VERSIONS)
-            raise BoardError(f"expected MicroPython {wanted}, found {running}: put that image on the board first")
         self.run(_HOLD)
-        return Found(uid, machine, tuple(version), blocks, free, tuple(names))
+        return Found(uid, name, machine, tuple(version), blocks, free, tuple(names), frozen)
 
     def lay_out(self, boot: bytes) -> None:
         """Format the board's files and lay its flash out for the meter; the store is left as it is."""
         self.run(f"BOOT={boot!r}\n{_LAY_OUT}")
 
-    def digests(self) -> dict[str, str]:
-        """SHA-256 of every file by path."""
-        return json.loads(self.run(_DIGESTS))
+    def digests(self, only: Collection[str] | None = None) -> dict[str, str]:
+        """SHA-256 of every file by path; if `only` is given, the empty text for all others."""
+        return json.loads(self.run(f"ONLY={None if only is None else tuple(only)!r}\n{_DIGESTS}"))
 
     def write(self, path: str, data: bytes, progress: Callable[[int], None] = lambda done: None) -> None:
         """Put a file in place, its folders too: beside it first, then over it. Raises BoardError, also where it is full."""

@@ -91,9 +91,9 @@ def _is_named(path: str, drivers: Iterable[str]) -> bool:
 
 
 def pico_starter() -> dict[str, bytes]:
-    """What starts a Pico's firmware, for the root of its files: main.py, and the module that chooses between updates."""
+    """What starts a Pico's firmware, for the root of its files: the module that chooses between updates, and main.py at last."""
     boards = source_root() / "firmware/boards"
-    return {"main.py": (boards / "pico_image/main.py").read_bytes(), **compile_packages([boards / "slots.py"], PICO)}
+    return {**compile_packages([boards / "slots.py"], PICO), "main.py": (boards / "pico_image/main.py").read_bytes()}
 
 
 def software_digest(files: Mapping[str, bytes]) -> bytes:

@@ -23,6 +23,7 @@ from protocol.image import Image
 OURS = ("firmware", "protocol", "updates", "board.json", "boot.py", "main.py", "slots.mpy", "profile.bin", "new.part")
 START_S = 30.0
 CLOCK_LIMIT_S = 2.0
+_OF_THE_BOARD = ("hardware", "micropython", "uid")
 
 Progress = Callable[[str, int, int], None]
 """Told the step, what of it is done, and its total."""
@@ -36,7 +37,8 @@ class Plan:
 
     erase: clear a filesystem that holds foreign files. reference: for the test of what is counted. keys: the manufacturer's, of
     which each unit's are made; without them a unit stays factory-new. calibration: the bench's steps, which `bench(port)` carries
-    out. clock: of time-outs.
+    out. clock: of time-outs. timeout: seconds for a reply, where the board is slower than its line. image: digest of what an image of
+    this release has frozen in.
     """
 
     application: Mapping[str, bytes]
@@ -50,10 +52,13 @@ class Plan:
     calibration: CalibrationPlan | None = None
     bench: Callable[[str], Bench] | None = None
     clock: Callable[[], float] = time.monotonic
-    software: bytes = field(init=False)
+    timeout: float | None = None
+    image: bytes = b""
+    softwares: tuple[str, ...] = field(init=False)
+    """The digests that the meter may name as its software: of `application`, and of an image of the same release."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "software", software_digest(self.application))
+        object.__setattr__(self, "softwares", (software_digest(self.application).hex(), self.image.hex()))
 
 
 def flash(url: str, plan: Plan, ledger: Ledger, progress: Progress = lambda *_: None) -> Unit:
@@ -63,10 +68,33 @@ def flash(url: str, plan: Plan, ledger: Ledger, progress: Progress = lambda *_: 
     """
     with Board(url) as board:
         progress("prompt", 0, 1)
-        board.prompt()
-        found = board.inspect()
-        unit = ledger.begin(found.uid, url, plan.pattern)
-        return _recorded(unit, ledger, progress, lambda step: _flash(board, found, unit, plan, step))
+        try:
+            board.prompt()
+        except BoardError as error:
+            silent = error
+        else:
+            found = board.inspect()
+            unit = ledger.begin(found.uid, url, plan.pattern)
+            return _recorded(unit, ledger, progress, lambda step: _flash(board, found, unit, plan, step))
+    return _closed(url, plan, ledger, progress, silent)
+
+
+def _closed(url: str, plan: Plan, ledger: Ledger, progress: Progress, silent: BoardError) -> Unit:
+    """Go on with a unit whose prompt is closed: a meter's image that has its board.json already."""
+    try:
+        with connect(url, plan.config["address"], timeout=plan.timeout, clock=plan.clock) as meter:
+            serial = meter.identify().serial
+    except LinkError:
+        raise silent from None
+    known = ledger.unit(serial)
+    if known is None:
+        raise BoardError(
+            f"{url}: {serial} is a meter already, its prompt is closed, and these records do not have it; to make it anew, see"
+            " docs/pico.md, The image for production"
+        )
+    unit = ledger.begin(known.uid, url, plan.pattern)
+    unit.detail = {key: known.detail[key] for key in _OF_THE_BOARD if key in known.detail}
+    return _recorded(unit, ledger, progress, lambda step: _finish(unit, plan, step))
 
 
 def _recorded(unit: Unit, ledger: Ledger, progress: Progress, work: Callable[[Progress], None]) -> Unit:
@@ -89,14 +117,27 @@ def _recorded(unit: Unit, ledger: Ledger, progress: Progress, work: Callable[[Pr
 def _flash(board: Board, found: Found, unit: Unit, plan: Plan, step: Progress) -> None:
     unit.detail = {"hardware": found.machine, "micropython": ".".join(map(str, found.version)), "uid": found.uid}
     step("files", 0, 1)
-    _make_room(board, found, plan)
-    files = {**plan.application, "board.json": _board_json(unit, plan), "profile.bin": plan.profile}
-    _copy(board, files | pico_starter(), step)
+    found.check()
+    own = {"profile.bin": plan.profile, "board.json": _board_json(unit, plan)}
+    if found.frozen:
+        if found.frozen not in plan.softwares:
+            raise BoardError(
+                f"expected an image with the firmware {plan.softwares[-1][:8]}, this one has {found.frozen[:8]}: put the image"
+                " of this release on the board (`make image`)"
+            )
+        _make_room(board, found, plan)
+        _copy(board, own, step)
+    else:
+        _make_room(board, found, plan)
+        _copy(board, {**plan.application, **own, **pico_starter()}, step)
     step("start", 0, 1)
     board.restart()
     board.close()
-    address = plan.config["address"]
-    with _meter(unit.port, address, plan.clock) as meter:
+    _finish(unit, plan, step)
+
+
+def _finish(unit: Unit, plan: Plan, step: Progress) -> None:
+    with _meter(unit.port, plan) as meter:
         step("identity", 0, 1)
         _identify(meter, unit, plan)
         step("keys", 0, 1)
@@ -127,26 +168,29 @@ def _board_json(unit: Unit, plan: Plan) -> bytes:
 
 
 def _copy(board: Board, files: Mapping[str, bytes], step: Progress) -> None:
-    """Bring the board's files to `files`: what is there already stays, main.py comes last, all digests are read back."""
+    """Bring the board's files to `files`: what is there already stays, the last one makes it start, digests are read back."""
     there = board.digests()
     wanted = {path: digest(data) for path, data in files.items()}
-    if "main.py" in there and there != wanted:
-        board.remove(["main.py"])
-        del there["main.py"]
+    starter = list(files)[-1]
+    if starter in there and there != wanted:
+        board.remove([starter])
+        del there[starter]
     stale = [path for path in there if path not in wanted]
     if stale:
         board.remove(stale)
     missing = [path for path in files if there.get(path) != wanted[path]]
     total = sum(len(files[path]) for path in missing)
     done = 0
-    for path in sorted(missing, key=lambda path: (path == "main.py", path)):
+    for path in missing:
         step("copy", done, total)
         board.write(path, files[path])
         done += len(files[path])
+    if not missing and not stale:
+        return
     step("verify", 0, 1)
-    there = board.digests()
-    wrong = [path for path in wanted if there.get(path) != wanted[path]]
-    if wrong or len(there) != len(wanted):
+    there = board.digests(missing)
+    wrong = [path for path in missing if there.get(path) != wanted[path]]
+    if wrong or set(there) != set(wanted):
         raise BoardError(
             f"files differ after copying: {', '.join(wrong) or 'some are left over'}; its flash may be worn"
         )
@@ -155,24 +199,25 @@ def _copy(board: Board, files: Mapping[str, bytes], step: Progress) -> None:
 class _meter:
     """The meter behind a port once it serves: the port may go and come back while the board restarts."""
 
-    def __init__(self, url: str, address: int, clock: Callable[[], float]) -> None:
-        self._url, self._address, self._clock = url, address, clock
+    def __init__(self, url: str, plan: Plan) -> None:
+        self._url, self._address, self._clock, self._timeout = url, plan.config["address"], plan.clock, plan.timeout
 
     def __enter__(self) -> Meter:
-        end = self._clock() + START_S
+        limit = max(START_S, START_S * (self._timeout or 0))
+        end = self._clock() + limit
         while True:
             try:
-                self._open = connect(self._url, self._address, clock=self._clock)
+                self._open = connect(self._url, self._address, timeout=self._timeout, clock=self._clock)
                 meter = self._open.__enter__()
                 try:
-                    meter.ask(messages.IDENTIFY, timeout=1.0, retries=0)
+                    meter.ask(messages.IDENTIFY, timeout=self._timeout or 1.0, retries=0)
                     return meter
                 except BaseException:
                     self._open.__exit__(None, None, None)
                     raise
             except (LinkError, PortError) as error:
                 if self._clock() > end:
-                    raise FlashError(f"the meter did not start within {START_S:.0f} s: {error}") from None
+                    raise FlashError(f"the meter did not start within {limit:.0f} s: {error}") from None
                 time.sleep(0.2)
 
     def __exit__(self, *raised: Any) -> None:
@@ -185,12 +230,12 @@ def _identify(meter: Meter, unit: Unit, plan: Plan) -> None:
     unit.detail |= {"firmware": identity.firmware, "software": identity.software.hex(), "address": meter.address}
     unit.detail["profile"] = identity.fingerprint.hex()
     for what, expected, got in (
-        ("serial number", unit.serial, identity.serial),
-        ("software digest", plan.software.hex(), identity.software.hex()),
-        ("profile", fingerprint.hex(), identity.fingerprint.hex()),
+        ("serial number", (unit.serial,), identity.serial),
+        ("software digest", plan.softwares, identity.software.hex()),
+        ("profile", (fingerprint.hex(),), identity.fingerprint.hex()),
     ):
-        if expected != got:
-            raise FlashError(f"expected {what} {expected}, the meter says {got}")
+        if got not in expected:
+            raise FlashError(f"expected {what} {' or '.join(filter(None, expected))}, the meter says {got}")
 
 
 def _give_keys(meter: Meter, unit: Unit, keys: KeyFile | None) -> None:

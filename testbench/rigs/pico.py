@@ -113,7 +113,7 @@ class Pump:
         self.lock = threading.RLock()
         self.link, self.usb = Terminal(), Terminal()
         self.before: Callable[[float], None] | None = None
-        """Told of each step of time before the board takes it: what stimulates it steps first."""
+        """Told of each step of time before the board takes it, also while it has no power: what stimulates it steps first."""
         self._uart = uart
         self._outgoing = bytearray()
         self._error: Exception | None = None
@@ -151,7 +151,7 @@ class Pump:
             passed = time.monotonic() - ours
             with self.lock:
                 ahead = self.board.now - its - passed
-                if ahead < 0 and self.board.powered:
+                if ahead < 0 and (self.board.powered or self.before):
                     try:
                         self._step(_STEP_S)
                     except Exception as error:
@@ -167,13 +167,15 @@ class Pump:
     def _step(self, seconds: float) -> None:
         board = self.board
         incoming = self.link.read()
-        if incoming:
+        if incoming and board.powered:
             board.send(self._uart, incoming)
         incoming = self.usb.read()
-        if incoming:
+        if incoming and board.powered:
             board.usb.send(incoming)
         if self.before:
             self.before(seconds)
+        if not board.powered:
+            return
         board.run_for(seconds)
         if self._outgoing:
             self.link.write(bytes(self._outgoing))

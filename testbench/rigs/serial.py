@@ -18,8 +18,9 @@ OFF_S = 0.5
 class SerialRig:
     """The meter behind `url`, fed by the stimulator behind `plant`.
 
-    channels: the stimulator's GPIO for each channel. power_pin: its GPIO that switches the meter's supply (1: on), None where
-    nobody can. start_s: seconds that the meter needs from power to serving. `clock` and `sleep` as for `Stimulator`.
+    channels: the stimulator's GPIO for each channel. conditions: for each input its GPIO, whose PWM behind an RC filter the meter
+    measures, and the raw values that 0 and 3.3 V stand for. power_pin: its GPIO that switches the meter's supply (1: on), None
+    where nobody can. start_s: seconds that the meter needs from power to serving. `clock` and `sleep` as for `Stimulator`.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class SerialRig:
         plant: str,
         channels: Mapping[int, int],
         *,
+        conditions: Mapping[int, tuple[int, int, int]] | None = None,
         power_pin: int | None = None,
         hertz: float = PULSE_HZ,
         start_s: float = 2.0,
@@ -39,6 +41,7 @@ class SerialRig:
         self._sleep = sleep
         self._plant = Stimulator(plant, clock, sleep)
         self._channels = dict(channels)
+        self._conditions = dict(conditions or {})
         self._power_pin = power_pin
         self._hertz = hertz
         self._start_s = start_s
@@ -69,6 +72,16 @@ class SerialRig:
         if channel not in self._channels:
             raise UsageError(f"expected a wired channel ({', '.join(map(str, self._channels))}), got {channel}")
         self._plant.pulses(self._channels[channel], count, self._hertz)
+
+    def condition(self, source: int, value: int | None) -> None:
+        """Have input `source` measure `value` (raw); None: 0 V, as from a transmitter that fell silent. Raises UsageError."""
+        if source not in self._conditions:
+            wired = ", ".join(map(str, self._conditions)) or "none"
+            raise UsageError(f"expected a wired input ({wired}), got {source}")
+        pin, low, high = self._conditions[source]
+        if value is not None and not low <= value <= high:
+            raise UsageError(f"expected {low} to {high} at input {source}, got {value}")
+        self._plant.analogue(pin, 0.0 if value is None else (value - low) / (high - low))
 
     def advance(self, milliseconds: int) -> None:
         """Let time pass: nobody can make it go faster."""

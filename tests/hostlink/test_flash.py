@@ -21,12 +21,14 @@ from hostlink.flash.ledger import FAILED, PASSED, RUNNING, Ledger, Unit, label
 from hostlink.flash.unit import Plan, _give_keys, _set_clock, flash
 from hostlink.keys import KeyFile
 from hostlink.meter import connect
+from protocol import events
 from testbench import series as measured
 from testbench.demo import gas_profile
 from testbench.emulators.mps2 import Mps2
 from testbench.emulators.pico import Pico
 from testbench.rigs.pico import Pump, board_config, boot_file, get_files, put_files
 from testbench.rigs.unix import UnixRig
+from tests.test_commands import tonne
 
 slow = pytest.mark.skipif("TONNE_SLOW" not in os.environ, reason="takes minutes: make flash-emulated")
 PROFILE, _ = gas_profile(measured.CUBIC_FOOT)
@@ -114,6 +116,18 @@ def test_a_port_that_is_not_there_or_busy_is_told() -> None:
     os.close(slave)
 
 
+def test_the_commands_exit_codes_tell_no_board_from_no_port(tmp_path: Path) -> None:
+    profile, board = tmp_path / "profile.bin", tmp_path / "board.json"
+    profile.write_bytes(PROFILE)
+    board.write_text(json.dumps(CONFIG))
+    common = ("flash", "--profile", profile, "--board", board, "--records", tmp_path / "units.sqlite")
+    done = tonne(*common, "--port", "/dev/ttyACM99")
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1) and "no such port" in done.stderr
+    if not station.find():
+        done = tonne(*common)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1) and "found none" in done.stderr
+
+
 def test_a_port_where_nobody_answers_is_told() -> None:
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -192,6 +206,96 @@ def test_keys_and_clock_of_a_unit_first_and_again(tmp_path: Path) -> None:
 
 def told(steps: list[str]) -> object:
     return lambda step, done, total: steps.append(step) if step not in steps[-1:] else None
+
+
+KEYSTROKES = (
+    b"\x03", b"\x03" * 50, b"\r\x03\x03", b"\x01", b"\x02", b"\x04", b"\x05", b"\r\x03\x03\x01print(1)\x04", b"\x03\x04\x03\x04",
+)
+"""Interrupt, raw prompt, friendly prompt, soft reset, paste mode: all that MicroPython's REPL listens to."""
+
+
+@pytest.mark.pico
+def test_an_image_becomes_a_meter_whose_prompt_stays_shut(meter_uf2: Path, ledger: Ledger, tmp_path: Path) -> None:
+    """The way of production, end to end on the emulated Pico: image, serial number, keys; then nobody gets a prompt."""
+    board = Pico(meter_uf2)
+    board.on()
+    board.drive(5, True)
+    pump = Pump(board)
+    keys = KeyFile.new(tmp_path / "maker.keys", "correct horse")
+    (tmp_path / "passphrase").write_text("correct horse\n")
+    (tmp_path / "profile.bin").write_bytes(PROFILE)
+    (tmp_path / "board.json").write_text(json.dumps(CONFIG))
+    given = {
+        "profile": tmp_path / "profile.bin",
+        "board": tmp_path / "board.json",
+        "keys": keys.path,
+        "passphrase-file": tmp_path / "passphrase",
+        "records": tmp_path / "units.sqlite",
+        "port": pump.usb.url,
+        "timeout": 20,
+    }
+    done = tonne("flash", *(f"--{name}={value}" for name, value in given.items()))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (unit,) = ledger.units()
+    assert (unit.result, unit.step, unit.serial) == (PASSED, "test", "TN-000001")
+    assert "TN-000001" in (tmp_path / "TN-000001.label.txt").read_text()
+    assert set(get_files(board)) == {"board.json", "profile.bin"}
+
+    with connect(pump.usb.url, address=1, clock=lambda: board.now) as meter:
+        uptime = meter.status()["uptime"]
+        for keys_pressed in KEYSTROKES:
+            meter.transport._port.write(keys_pressed)
+            assert meter.identify().serial == unit.serial
+        now = meter.status()
+        assert uptime <= now["uptime"] < uptime + 60 and now["reset"] == events.RESET_SOFTWARE
+    with Board(pump.usb.url) as closed, pytest.raises(BoardError, match="its REPL is closed"):
+        closed.prompt(attempts=1, seconds=0.5)
+
+    steps: list[str] = []
+    made = plan(image=software_digest(pico_application()), keys=keys, clock=lambda: board.now)
+    unit = flash(pump.usb.url, made, ledger, told(steps))  # type: ignore[arg-type]
+    assert (unit.result, unit.attempts) == (PASSED, 2), f"{unit.step}: {unit.reason}"
+    assert steps[:2] == ["prompt", "identity"] and unit.detail["hardware"] == "Raspberry Pi Pico with RP2040"
+    other = Ledger(tmp_path / "other.sqlite")
+    with pytest.raises(BoardError, match="TN-000001 is a meter already, its prompt is closed, and these records"):
+        flash(pump.usb.url, made, other)
+    other.close()
+    pump.close()
+    board.off()
+
+
+@pytest.mark.pico
+def test_another_micropython_is_in_the_units_record(
+    pico_uf2: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hostlink.flash.board.VERSIONS", ((1, 24), (1, 23)))
+    board = Pico(pico_uf2)
+    board.on()
+    pump = Pump(board)
+    unit = flash(pump.usb.url, plan(clock=lambda: board.now), ledger)
+    pump.close()
+    assert (unit.result, unit.step) == (FAILED, "files")
+    assert unit.reason == "expected MicroPython 1.24 or 1.23, found micropython 1.25.0: put that image on the board first"
+    assert ledger.units() == [unit] and board.read_files() == {}
+    board.off()
+
+
+@pytest.mark.pico
+@slow
+def test_a_full_filesystem_is_told_and_nothing_starts(pico_uf2: Path, ledger: Ledger) -> None:
+    """340 of the 376 KiB are what the plan wants there; the rest of the plan does not fit."""
+    there = {"firmware/there.mpy": bytes(340 * 1024)}
+    board = Pico(pico_uf2)
+    put_files(board, there)
+    board.on()
+    pump = Pump(board)
+    made = plan(application={**there, "firmware/more.mpy": os.urandom(40 * 1024)}, clock=lambda: board.now)
+    unit = flash(pump.usb.url, made, ledger)
+    pump.close()
+    assert (unit.result, unit.step) == (FAILED, "copy")
+    assert unit.reason == "cannot write firmware/more.mpy: the board's filesystem is full"
+    assert "main.py" not in get_files(board)
+    board.off()
 
 
 @pytest.mark.pico
