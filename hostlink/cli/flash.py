@@ -54,22 +54,24 @@ def flash(
 ) -> None:
     """Flash, provision, calibrate and test every Pico on USB (or each --port). Run it again to go on where it broke off."""
     steps = load(calibration) if calibration else None
+    image, config = _profile(profile), _config(board)
+    opened = open_keys(keys, passphrase_file) if keys else None
+    urls = station.ports(port or [], serials)
     application = pico_application()
     plan = Plan(
         application,
         (source_root() / "firmware/boards/pico_boot.py").read_bytes(),
-        _profile(profile),
+        image,
         config,
         serials,
         erase,
         _command(reference) if reference else None,
-        open_keys(keys, passphrase_file) if keys else None,
+        opened,
         steps,
         partial(bench_command, steps.command) if steps else None,
         timeout=timeout,
         image=software_digest(application),
     )
-    urls = station.ports(port or [], serials)
     ledger = Ledger(records)
     console = Console()
     with bars(STEPS, console) as progress:
