@@ -67,7 +67,7 @@ class Pico:
     ) -> None:
         self._chip: RP2040 | None = None
         self._flash = bytearray(_ERASED * FLASH_SIZE)
-        uf2.write_flash((image or pico_image()).read_bytes(), self._flash)
+        self.bootsel(image or pico_image())
         self.files({})
         self._random = random.Random(seed)
         self._uid = uid
@@ -178,6 +178,12 @@ class Pico:
         if self._chip is not None:
             raise EmulatorError("the Pico has power: cut it before writing its flash")
         self._flash[offset : offset + len(data)] = data
+
+    def bootsel(self, image: Path) -> None:
+        """Copy a UF2 onto the drive that a Pico with BOOTSEL held is: its blocks are written, all else stays."""
+        if self._chip is not None:
+            raise EmulatorError("the Pico has power: cut it before writing its flash")
+        uf2.write_flash(image.read_bytes(), self._flash)
 
     def files(self, files: Mapping[str, bytes]) -> None:
         """Make the filesystem hold exactly `files`, by path. Raises EmulatorError while there is power."""

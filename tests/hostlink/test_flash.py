@@ -21,7 +21,6 @@ from hostlink.flash.ledger import FAILED, PASSED, RUNNING, Ledger, Unit, label
 from hostlink.flash.unit import Plan, _give_keys, _set_clock, flash
 from hostlink.keys import KeyFile
 from hostlink.meter import connect
-from protocol import events
 from testbench import series as measured
 from testbench.demo import gas_profile
 from testbench.emulators.mps2 import Mps2
@@ -215,7 +214,9 @@ KEYSTROKES = (
 
 
 @pytest.mark.pico
-def test_an_image_becomes_a_meter_whose_prompt_stays_shut(meter_uf2: Path, ledger: Ledger, tmp_path: Path) -> None:
+def test_an_image_becomes_a_meter_whose_prompt_stays_shut(
+    meter_uf2: Path, pico_uf2: Path, ledger: Ledger, tmp_path: Path
+) -> None:
     """The way of production, end to end on the emulated Pico: image, serial number, keys; then nobody gets a prompt."""
     board = Pico(meter_uf2)
     board.on()
@@ -241,13 +242,15 @@ def test_an_image_becomes_a_meter_whose_prompt_stays_shut(meter_uf2: Path, ledge
     assert "TN-000001" in (tmp_path / "TN-000001.label.txt").read_text()
     assert set(get_files(board)) == {"board.json", "profile.bin"}
 
-    with connect(pump.usb.url, address=1, clock=lambda: board.now) as meter:
-        uptime = meter.status()["uptime"]
-        for keys_pressed in KEYSTROKES:
-            meter.transport._port.write(keys_pressed)
-            assert meter.identify().serial == unit.serial
-        now = meter.status()
-        assert uptime <= now["uptime"] < uptime + 60 and now["reset"] == events.RESET_SOFTWARE
+    uptime = 0
+    for url in (pump.usb.url, pump.link.url):
+        with connect(url, address=1, clock=lambda: board.now) as meter:
+            for pressed in KEYSTROKES:
+                meter.transport._port.write(pressed)
+                assert meter.identify().serial == unit.serial
+            now = meter.status()
+            assert now["uptime"] >= uptime, "it never started anew"
+            uptime = now["uptime"]
     with Board(pump.usb.url) as closed, pytest.raises(BoardError, match="its REPL is closed"):
         closed.prompt(attempts=1, seconds=0.5)
 
@@ -260,6 +263,15 @@ def test_an_image_becomes_a_meter_whose_prompt_stays_shut(meter_uf2: Path, ledge
     with pytest.raises(BoardError, match="TN-000001 is a meter already, its prompt is closed, and these records"):
         flash(pump.usb.url, made, other)
     other.close()
+    pump.close()
+
+    board.off()
+    board.bootsel(pico_uf2)
+    board.on()
+    pump = Pump(board)
+    with Board(pump.usb.url) as back:
+        back.prompt()
+        assert back.inspect().uid == unit.uid, "MicroPython's own image gives the prompt again"
     pump.close()
     board.off()
 
