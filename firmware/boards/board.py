@@ -93,7 +93,7 @@ class UsbLink:
     """The USB serial port, which is MicroPython's prompt when nothing runs. A byte at a time: there is no more to it."""
 
     def __init__(self, closed):
-        self._closed = closed
+        self.closed = closed
         self._read = sys.stdin.buffer.read
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
@@ -110,7 +110,7 @@ class UsbLink:
         buffer = bytearray()
         while self._poll.poll(0) and len(buffer) < 256:
             buffer += self._read(1)
-            if self._between and buffer == _INTERRUPT and not self._closed:
+            if self._between and buffer == _INTERRUPT and not self.closed:
                 raise KeyboardInterrupt
         data = bytes(buffer)
         if data:
@@ -184,7 +184,8 @@ class Board:
             machine.Timer(-1, period=_FEED_MS, mode=machine.Timer.PERIODIC, callback=feed)
         finally:
             self._serving(0)
-            micropython.kbd_intr(3)
+            if not self.usb.closed:
+                micropython.kbd_intr(3)
 
     def turn(self, wait):
         """Serve what comes within `wait` milliseconds, then sample once its time has come."""

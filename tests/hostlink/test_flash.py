@@ -25,7 +25,7 @@ from testbench import series as measured
 from testbench.demo import gas_profile
 from testbench.emulators.mps2 import Mps2
 from testbench.emulators.pico import Pico
-from testbench.rigs.pico import Pump, board_config, boot_file, get_files, put_files
+from testbench.rigs.pico import SERVING_PIN, Pump, board_config, boot_file, get_files, put_files
 from testbench.rigs.unix import UnixRig
 from tests.test_commands import tonne
 
@@ -264,6 +264,16 @@ def test_an_image_becomes_a_meter_whose_prompt_stays_shut(
         flash(pump.usb.url, made, other)
     other.close()
     pump.close()
+
+    board.off()
+    board.on()
+    board.drive(5, True)
+    end = board.now + 5
+    while not board.level(SERVING_PIN) and board.now < end:
+        board.usb.send(b"\x03\x03\x01")
+        board.run_for(0.002)
+    assert board.level(SERVING_PIN), "interrupts from power-up on keep it from nothing"
+    assert b"REPL" not in board.usb.received and b">>>" not in board.usb.received
 
     board.off()
     board.bootsel(pico_uf2)

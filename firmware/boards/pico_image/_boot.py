@@ -1,7 +1,11 @@
 """First module of the meter's image (`make image`): mounts the files, formats them where there are none. No boot.py after it."""
 
-import rp2
-import vfs
+import micropython
+
+micropython.kbd_intr(-1)  # without its files a meter takes itself for a new board, whose prompt is open
+
+import rp2  # noqa: E402
+import vfs  # noqa: E402
 
 flash = rp2.Flash(start=8192, len=385024)
 try:

@@ -1,13 +1,18 @@
 """main.py of a Pico, in the meter's image or on its files: starts the firmware that `slots` chooses. No update replaces it.
 
-The image's prompt is open only until the unit has its board.json (`tonne flash`); with the firmware as files it stays open.
+The image's prompt is open only until the unit has its board.json (`tonne flash`); with the firmware as files it stays open. No interrupt
+may end this program before it is known which of the two it is: its end is the prompt.
 """
 
-import gc
-import os
-import sys
+import micropython
 
-import machine
+micropython.kbd_intr(-1)
+
+import gc  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+
+import machine  # noqa: E402
 
 UPDATES = "/updates"
 WATCHDOG_MS = 8000
@@ -18,6 +23,7 @@ try:
     CLOSED = bool(frozen_digest.DIGEST)
 except ImportError:
     CLOSED = False
+    micropython.kbd_intr(3)
 
 
 def start():
