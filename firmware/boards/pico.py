@@ -9,9 +9,9 @@ from protocol import events
 from .board import Board, Buses
 from .pico_flash import PicoNor
 
-_SCRATCH = const(0x4005800C)
-"""WATCHDOG SCRATCH0 (RP2040 datasheet 4.7.6); the boot ROM and MicroPython use 4 to 7."""
-_RESTARTED = const(0x2E5E7)
+_REASON = const(0x40058008)
+_TIMER = const(1)
+"""WATCHDOG REASON (RP2040 datasheet 4.7.6): the watchdog ran out, or else a program asked for the restart."""
 
 
 class PicoBuses(Buses):
@@ -23,16 +23,14 @@ class PicoBuses(Buses):
         return PioPulses(number, pin, spec.get("settle_us", 10000))
 
     def reset_cause(self):
-        """A restart of our own is a watchdog's for the chip; the scratch register outlives both, and no power cut."""
+        """MicroPython calls a restart that a program asked for a watchdog's; the chip tells them apart."""
         cause = super().reset_cause()
-        if machine.mem32[_SCRATCH] == _RESTARTED:
-            machine.mem32[_SCRATCH] = 0
-            cause = events.RESET_SOFTWARE
+        if cause == events.RESET_WATCHDOG and not machine.mem32[_REASON] & _TIMER:
+            return events.RESET_SOFTWARE
         return cause
 
     def restart(self):
         """Start again."""
-        machine.mem32[_SCRATCH] = _RESTARTED
         machine.reset()
 
 

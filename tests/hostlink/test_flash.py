@@ -249,7 +249,7 @@ def test_an_image_becomes_a_meter_whose_prompt_stays_shut(
                 meter.transport._port.write(pressed)
                 assert meter.identify().serial == unit.serial
             now = meter.status()
-            assert now["uptime"] >= uptime, "it never started anew"
+            assert now["uptime"] >= uptime and now["reset"] == events.RESET_SOFTWARE, "it never started anew"
             uptime = now["uptime"]
     with Board(pump.usb.url) as closed, pytest.raises(BoardError, match="its REPL is closed"):
         closed.prompt(attempts=1, seconds=0.5)

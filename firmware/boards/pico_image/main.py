@@ -1,7 +1,7 @@
 """main.py of a Pico, in the meter's image or on its files: starts the firmware that `slots` chooses. No update replaces it.
 
-The image's prompt is open only until the unit has its board.json (`tonne flash`); with the firmware as files it stays open. No interrupt
-may end this program before it is known which of the two it is: its end is the prompt.
+The image's prompt is open only until the unit has its board.json (`tonne flash`); with the firmware as files it stays open.
+No interrupt may end this program before it is known which of the two it is: its end is the prompt.
 """
 
 import micropython
