@@ -21,6 +21,7 @@ from hostlink.flash.ledger import FAILED, PASSED, RUNNING, Ledger, Unit, label
 from hostlink.flash.unit import Plan, _give_keys, _set_clock, flash
 from hostlink.keys import KeyFile
 from hostlink.meter import connect
+from protocol import events
 from testbench import series as measured
 from testbench.demo import gas_profile
 from testbench.emulators.mps2 import Mps2
