@@ -21,7 +21,7 @@ from hostlink.errors import DataError, FlashError, UsageError
 from hostlink.flash import station
 from hostlink.flash.compile import pico_application, software_digest, source_root
 from hostlink.flash.ledger import Ledger, Unit, label
-from hostlink.flash.unit import Plan, Reference
+from hostlink.flash.plan import Plan, Reference
 from protocol.image import Image, ImageError
 
 STEPS = ("prompt", "files", "copy", "verify", "start", "identity", "keys", "clock", "calibrate", "reference", "test")

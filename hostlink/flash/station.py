@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from hostlink.errors import TonneError, UsageError
 from hostlink.flash.board import find
 from hostlink.flash.ledger import Ledger, Unit
-from hostlink.flash.unit import Plan, Progress, flash
+from hostlink.flash.plan import Plan, Progress
+from hostlink.flash.unit import flash
 
 
 @dataclass(frozen=True)

@@ -3,62 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from hostlink.calibrate.plan import Plan as CalibrationPlan
-from hostlink.calibrate.run import Bench, Calibration
-from hostlink.errors import BoardError, FlashError, LinkError, PortError, TonneError
+from hostlink.errors import BoardError, LinkError, TonneError
 from hostlink.flash.board import Board, Found, digest
-from hostlink.flash.compile import pico_starter, software_digest
+from hostlink.flash.compile import pico_starter
+from hostlink.flash.endofline import finish
 from hostlink.flash.ledger import FAILED, PASSED, Ledger, Unit
-from hostlink.keys import ROLES, KeyFile, enter
-from hostlink.meter import Meter, connect
-from hostlink.tables import values
-from protocol import messages, selftest
-from protocol.image import Image
+from hostlink.flash.plan import Plan, Progress
+from hostlink.meter import connect
 
 OURS = ("firmware", "protocol", "updates", "board.json", "boot.py", "main.py", "slots.mpy", "profile.bin", "new.part")
-START_S = 30.0
-CLOCK_LIMIT_S = 2.0
 _OF_THE_BOARD = ("hardware", "micropython", "uid")
-
-Progress = Callable[[str, int, int], None]
-"""Told the step, what of it is done, and its total."""
-Reference = Callable[[Unit], Sequence[int | Sequence[int]]]
-"""Feeds a known number of quanta to each channel of a unit and returns them, or the fewest and the most that may be counted."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a board shall become. `config` is board.json without the serial number, `pattern` as for `Ledger.begin`.
-
-    erase: clear a filesystem that holds foreign files. reference: for the test of what is counted. keys: the manufacturer's, of
-    which each unit's are made; without them a unit stays factory-new. calibration: the bench's steps, which `bench(port)` carries
-    out. clock: of time-outs. timeout: seconds for a reply, where the board is slower than its line. image: digest of what an image
-    of this release has frozen in.
-    """
-
-    application: Mapping[str, bytes]
-    boot: bytes
-    profile: bytes
-    config: Mapping[str, Any]
-    pattern: str
-    erase: bool = False
-    reference: Reference | None = None
-    keys: KeyFile | None = None
-    calibration: CalibrationPlan | None = None
-    bench: Callable[[str], Bench] | None = None
-    clock: Callable[[], float] = time.monotonic
-    timeout: float | None = None
-    image: bytes = b""
-    softwares: tuple[str, ...] = field(init=False)
-    """The digests that the meter may name as its software: of `application`, and of an image of the same release."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "softwares", (software_digest(self.application).hex(), self.image.hex()))
 
 
 def flash(url: str, plan: Plan, ledger: Ledger, progress: Progress = lambda *_: None) -> Unit:
@@ -94,7 +50,7 @@ def _closed(url: str, plan: Plan, ledger: Ledger, progress: Progress, silent: Bo
         )
     unit = ledger.begin(known.uid, url, plan.pattern)
     unit.detail = {key: known.detail[key] for key in _OF_THE_BOARD if key in known.detail}
-    return _recorded(unit, ledger, progress, lambda step: _finish(unit, plan, step))
+    return _recorded(unit, ledger, progress, lambda step: finish(unit, plan, step))
 
 
 def _recorded(unit: Unit, ledger: Ledger, progress: Progress, work: Callable[[Progress], None]) -> Unit:
@@ -133,23 +89,7 @@ def _flash(board: Board, found: Found, unit: Unit, plan: Plan, step: Progress) -
     step("start", 0, 1)
     board.restart()
     board.close()
-    _finish(unit, plan, step)
-
-
-def _finish(unit: Unit, plan: Plan, step: Progress) -> None:
-    with _meter(unit.port, plan) as meter:
-        step("identity", 0, 1)
-        _identify(meter, unit, plan)
-        step("keys", 0, 1)
-        _give_keys(meter, unit, plan.keys)
-        step("clock", 0, 1)
-        _set_clock(meter, unit, plan.keys, plan.clock)
-        step("calibrate", 0, 1)
-        _calibrate(meter, unit, plan, step)
-        step("reference", 0, 1)
-        _count(meter, unit, plan)
-        step("test", 0, 1)
-        _test(meter, unit)
+    finish(unit, plan, step)
 
 
 def _make_room(board: Board, found: Found, plan: Plan) -> None:
@@ -194,119 +134,3 @@ def _copy(board: Board, files: Mapping[str, bytes], step: Progress) -> None:
         raise BoardError(
             f"files differ after copying: {', '.join(wrong) or 'some are left over'}; its flash may be worn"
         )
-
-
-class _meter:
-    """The meter behind a port once it serves: the port may go and come back while the board restarts."""
-
-    def __init__(self, url: str, plan: Plan) -> None:
-        self._url, self._address, self._clock, self._timeout = url, plan.config["address"], plan.clock, plan.timeout
-
-    def __enter__(self) -> Meter:
-        limit = max(START_S, START_S * (self._timeout or 0))
-        end = self._clock() + limit
-        while True:
-            try:
-                self._open = connect(self._url, self._address, timeout=self._timeout, clock=self._clock)
-                meter = self._open.__enter__()
-                try:
-                    meter.ask(messages.IDENTIFY, timeout=self._timeout or 1.0, retries=0)
-                    return meter
-                except BaseException:
-                    self._open.__exit__(None, None, None)
-                    raise
-            except (LinkError, PortError) as error:
-                if self._clock() > end:
-                    raise FlashError(f"the meter did not start within {limit:.0f} s: {error}") from None
-                time.sleep(0.2)
-
-    def __exit__(self, *raised: Any) -> None:
-        self._open.__exit__(None, None, None)
-
-
-def _identify(meter: Meter, unit: Unit, plan: Plan) -> None:
-    identity = meter.identify()
-    fingerprint = Image(plan.profile).fingerprint
-    unit.detail |= {"firmware": identity.firmware, "software": identity.software.hex(), "address": meter.address}
-    unit.detail["profile"] = identity.fingerprint.hex()
-    for what, expected, got in (
-        ("serial number", (unit.serial,), identity.serial),
-        ("software digest", plan.softwares, identity.software.hex()),
-        ("profile", (fingerprint.hex(),), identity.fingerprint.hex()),
-    ):
-        if got not in expected:
-            raise FlashError(f"expected {what} {' or '.join(filter(None, expected))}, the meter says {got}")
-
-
-def _give_keys(meter: Meter, unit: Unit, keys: KeyFile | None) -> None:
-    """Give a factory-new meter its keys; one that has some must prove that they are these."""
-    provisioned = bool(meter.trust().provisioned)
-    unit.detail["keys"] = provisioned or keys is not None
-    if keys is None:
-        return
-    if not provisioned:
-        installer, laboratory, manufacturer = (keys.key(role, unit.serial).secret for role in ROLES)
-        meter.provision(installer, laboratory, manufacturer, keys.update_public)
-    with enter(meter, keys):
-        pass
-
-
-def _set_clock(meter: Meter, unit: Unit, keys: KeyFile | None, clock: Callable[[], float] = time.monotonic) -> None:
-    """Set the clock and read it back; what passes in between is counted on the clock of the time-outs, the meter's own."""
-    if unit.detail["keys"]:
-        if keys is None:
-            raise FlashError("the meter has keys already, and its clock takes one of them: give them with --keys")
-        with enter(meter, keys):
-            now, began = int(time.time()), clock()
-            meter.set_clock(now)
-    else:
-        now, began = int(time.time()), clock()
-        meter.set_clock(now)
-    off = meter.clock().utc.timestamp() - (now + clock() - began)
-    unit.detail["clock_off_s"] = round(off, 3)
-    if abs(off) > CLOCK_LIMIT_S:
-        raise FlashError(f"the clock is {off:+.1f} s off after it was set, at most {CLOCK_LIMIT_S} s are allowed")
-
-
-def _calibrate(meter: Meter, unit: Unit, plan: Plan, step: Progress) -> None:
-    """The record has what was done up to a failure."""
-    if plan.calibration is None or plan.bench is None:
-        unit.detail["calibration"] = None
-        return
-    job = Calibration(
-        meter, plan.bench(unit.port), plan.calibration.settle_s, lambda seconds: _wait(plan.clock, seconds)
-    )
-    unit.detail["calibration"] = job.record
-    job.run(plan.calibration, unit.serial, plan.keys, False, lambda done, total: step("calibrate", done, total))
-
-
-def _wait(clock: Callable[[], float], seconds: float) -> None:
-    end = clock() + seconds
-    while (left := end - clock()) > 0:
-        time.sleep(min(left, 0.05))
-
-
-def _count(meter: Meter, unit: Unit, plan: Plan) -> None:
-    """What a reference feeds in must be counted: a pulse input to the quantum, an energy chip within what its limit makes of it."""
-    if plan.reference is None:
-        unit.detail["reference"] = None
-        return
-    channels = meter.identify().channels
-    before = [register.amount.whole for register in meter.registers().registers[:channels]]
-    fed = plan.reference(unit)
-    after = [register.amount.whole for register in meter.registers().registers[:channels]]
-    counted = [late - early for late, early in zip(after, before, strict=True)]
-    unit.detail["reference"] = {"fed": fed, "counted": counted}
-    bounds = [(each, each) if isinstance(each, int) else (min(each), max(each)) for each in fed]
-    good = [low <= count <= high for (low, high), count in zip(bounds, counted, strict=False)]
-    if len(bounds) != len(counted) or not all(good):
-        raise FlashError(f"the reference fed {fed} quanta, the meter counted {counted}")
-
-
-def _test(meter: Meter, unit: Unit) -> None:
-    got = values(messages.SELF_TEST_REPLY, meter.ask(messages.SELF_TEST))
-    unit.detail["self_test"] = {"done": selftest.names(got["done"]), "failed": selftest.names(got["failed"])}
-    unit.detail |= {key: got[key] for key in ("errors", "heap_used", "heap_free")}
-    unit.detail["index"] = [str(register.amount.decimal) for register in meter.registers().registers]
-    if got["failed"]:
-        raise FlashError(f"self-test failed: {', '.join(selftest.names(got['failed']))}")

@@ -17,8 +17,10 @@ from hostlink.errors import BoardError, CompileError, FlashError, PortError, Pro
 from hostlink.flash import station
 from hostlink.flash.board import Board
 from hostlink.flash.compile import compile_packages, pico_application, software_digest
+from hostlink.flash.endofline import _give_keys, _set_clock
 from hostlink.flash.ledger import FAILED, PASSED, RUNNING, Ledger, Unit, label
-from hostlink.flash.unit import Plan, _give_keys, _set_clock, flash
+from hostlink.flash.plan import Plan
+from hostlink.flash.unit import flash
 from hostlink.keys import KeyFile
 from hostlink.meter import connect
 from protocol import events
@@ -364,23 +366,36 @@ def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Pat
 
 @pytest.mark.pico
 @slow
-def test_two_boards_at_once_and_one_fails_its_reference(pico_uf2: Path, ledger: Ledger) -> None:
-    application = pico_application()
+def test_several_boards_at_once_and_those_that_fail_stop_no_other(meter_uf2: Path, ledger: Ledger) -> None:
+    """Three ports: a board, one whose reference is not what it counts, and one that is not there."""
     pumps = []
     for number in range(2):
-        board = Pico(pico_uf2, uid=bytes([0xE6, 0x60, 0, 0, 0, 0, 0, number]))
-        put_files(board, application)
+        board = Pico(meter_uf2, uid=bytes([0xE6, 0x60, 0, 0, 0, 0, 0, number]))
         board.on()
         board.drive(5, True)
         pumps.append(Pump(board))
+    urls = [pump.usb.url for pump in pumps]
 
     def reference(unit: Unit) -> list[int]:
-        return [0 if unit.port == pumps[0].usb.url else 1]
+        return [0 if unit.port == urls[0] else 1]
 
-    made = plan(application=application, reference=reference, clock=lambda: min(pump.board.now for pump in pumps))
-    outcomes = station.run([pump.usb.url for pump in pumps], made, ledger, lambda url: lambda *_: None)
-    assert [outcome.passed for outcome in outcomes] == [True, False]
+    image = software_digest(pico_application())
+    made = plan(image=image, reference=reference, clock=lambda: min(pump.board.now for pump in pumps))
+    told_of: dict[str, list[str]] = {}
+    outcomes = station.run([*urls, "/dev/ttyACM99"], made, ledger, lambda url: told(told_of.setdefault(url, [])))  # type: ignore[arg-type, return-value]
+    assert [outcome.passed for outcome in outcomes] == [True, False, False]
     assert outcomes[1].reason == "the reference fed [1] quanta, the meter counted [0]"
-    assert sorted(unit.result for unit in ledger.units()) == [FAILED, PASSED]
+    assert "no such port" in outcomes[2].reason and outcomes[2].unit is None
+    assert [told_of[url][-1] for url in urls] == ["test", "reference"]
+    assert sorted((unit.uid[-2:], unit.result, unit.step) for unit in ledger.units()) == [
+        ("00", PASSED, "test"),
+        ("01", FAILED, "reference"),
+    ]
+    assert len({unit.serial for unit in ledger.units()}) == 2
+
+    made = plan(image=image, clock=lambda: min(pump.board.now for pump in pumps))
+    outcomes = station.run(urls, made, ledger, lambda url: lambda *_: None)
+    assert [outcome.passed for outcome in outcomes] == [True, True], "run again, it goes on with what failed"
+    assert [unit.attempts for unit in ledger.units()] == [2, 2]
     for pump in pumps:
         pump.close()
