@@ -41,7 +41,7 @@ bench-device: $(READY) mps2
 
 # `tonne flash` end to end on emulated Picos, a chip calibrated on one, two of them as the laboratory's bench: some ten minutes.
 flash-emulated: $(READY) pico
-	TONNE_SLOW=1 $(BIN)/python -m pytest tests/hostlink/test_flash.py \
+	$(BIN)/python -m pytest -m "" tests/hostlink/test_flash.py \
 	  tests/hostlink/test_calibrate.py tests/testbench/test_rig_serial.py
 
 # The suites of sessions, seal, statements, updates, power cuts and profiles on the linked application: some minutes.

@@ -227,7 +227,7 @@ def test_the_settings_of_the_board_are_adjusted_not_replaced(chips: ChipMeter, m
 
 
 @pytest.mark.pico
-@pytest.mark.skipif("TONNE_SLOW" not in os.environ, reason="takes minutes: make flash-emulated")
+@pytest.mark.slow
 def test_an_energy_chip_on_the_emulated_picos_uart(meter_uf2: Path) -> None:
     """MicroPython, firmware, UART and flash of the real image: adjusted, and still so after a power cut."""
     chip = Bl0942Chip()

@@ -32,7 +32,6 @@ from testbench.rigs.pico import SERVING_PIN, Pump, board_config, boot_file, get_
 from testbench.rigs.unix import UnixRig
 from tests.test_commands import tonne
 
-slow = pytest.mark.skipif("TONNE_SLOW" not in os.environ, reason="takes minutes: make flash-emulated")
 PROFILE, _ = gas_profile(measured.CUBIC_FOOT)
 CONFIG = {key: value for key, value in board_config().items() if key != "serial"}
 
@@ -306,7 +305,7 @@ def test_another_micropython_is_in_the_units_record(
 
 
 @pytest.mark.pico
-@slow
+@pytest.mark.slow
 def test_a_full_filesystem_is_told_and_nothing_starts(pico_uf2: Path, ledger: Ledger) -> None:
     """340 of the 376 KiB are what the plan wants there; the rest of the plan does not fit."""
     there = {"firmware/there.mpy": bytes(340 * 1024)}
@@ -324,7 +323,7 @@ def test_a_full_filesystem_is_told_and_nothing_starts(pico_uf2: Path, ledger: Le
 
 
 @pytest.mark.pico
-@slow
+@pytest.mark.slow
 def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Path, ledger: Ledger) -> None:
     """On the emulated Pico: foreign files refused, erased on demand, the cable out mid-copy, resumed, run a third time."""
     board = Pico(pico_uf2)
@@ -365,7 +364,7 @@ def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Pat
 
 
 @pytest.mark.pico
-@slow
+@pytest.mark.slow
 def test_several_boards_at_once_and_those_that_fail_stop_no_other(meter_uf2: Path, ledger: Ledger) -> None:
     """Three ports: a board, one whose reference is not what it counts, and one that is not there."""
     pumps = []

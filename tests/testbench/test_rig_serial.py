@@ -23,7 +23,6 @@ from testbench.rigs.pico import PULSE_PIN, PicoRig, Terminal
 from testbench.rigs.serial import SerialRig
 from testbench.stimulator import Stimulator, StimulatorError
 
-slow = pytest.mark.skipif("TONNE_SLOW" not in os.environ, reason="takes minutes: make flash-emulated")
 PROFILE, _ = gas_profile(measured.CUBIC_FOOT)
 PULSE, POWER, FILTER = 2, 3, 4
 PROGRAM = Path(stimulator.__file__).parent / "device/main.py"
@@ -102,7 +101,7 @@ def bench(meter_uf2: Path, pico_uf2: Path) -> Iterator[tuple[Plant, SerialRig]]:
 
 
 @pytest.mark.pico
-@slow
+@pytest.mark.slow
 def test_one_pico_makes_pulses_conditions_and_power_cuts_for_the_other(bench: tuple[Plant, SerialRig]) -> None:
     plant, rig = bench
     with connect(rig.url, address=1, clock=rig.now) as meter:
