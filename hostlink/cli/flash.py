@@ -19,7 +19,7 @@ from hostlink.cli.progress import bars
 from hostlink.cli.secret import PassphraseFile, open_keys
 from hostlink.errors import DataError, FlashError, UsageError
 from hostlink.flash import station
-from hostlink.flash.compile import pico_application, software_digest, source_root
+from hostlink.flash.compile import of_board, pico_application, software_digest, source_root
 from hostlink.flash.ledger import Ledger, Unit, label
 from hostlink.flash.plan import Plan, Reference
 from protocol.image import Image, ImageError
@@ -59,7 +59,7 @@ def flash(
     urls = station.ports(port or [], serials)
     application = pico_application()
     plan = Plan(
-        application,
+        of_board(application, config),
         (source_root() / "firmware/boards/pico_boot.py").read_bytes(),
         image,
         config,

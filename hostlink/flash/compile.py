@@ -77,8 +77,11 @@ def pico_application(config: Mapping[str, Any] | None = None, root: Path | None 
     with tempfile.TemporaryDirectory() as directory:
         lay_out(pico_sources(root), Path(directory))
         files = compile_packages([Path(directory) / package for package in PACKAGES], PICO)
-    if config is None:
-        return files
+    return files if config is None else of_board(files, config)
+
+
+def of_board(files: Mapping[str, bytes], config: Mapping[str, Any]) -> dict[str, bytes]:
+    """An application without the drivers that its board.json does not name."""
     named = [line["driver"] for part in ("channels", "inputs") for line in config.get(part, ())]
     if "rtc" in config:
         named.append(RTC)

@@ -123,7 +123,7 @@ def _copy(board: Board, files: Mapping[str, bytes], step: Progress) -> None:
     done = 0
     for path in missing:
         step("copy", done, total)
-        board.write(path, files[path])
+        board.write(path, files[path], lambda part, before=done: step("copy", before + part, total))  # type: ignore[misc]
         done += len(files[path])
     if not missing and not stale:
         return
