@@ -28,6 +28,7 @@ _READ_S = 30.0
 """Seconds that a board at its prompt may take for one step; an emulated one on a busy machine does."""
 _RUN_S = 300.0
 """Seconds that code on the board may take before it prints."""
+PROMPT_S = 3.0
 _LISTEN_S = 2.0
 _NOTHING = b"\0\0\0\0"
 """Never said at a prompt: what is read until it comes is read until all is quiet."""
@@ -145,8 +146,8 @@ class Board:
         with contextlib.suppress(PortError):
             self._guard(self._transport.close)
 
-    def prompt(self, attempts: int = 3, seconds: float = 10.0) -> None:
-        """Stop what runs and get the raw prompt. Raises BoardError."""
+    def prompt(self, attempts: int = 3, seconds: float = PROMPT_S) -> None:
+        """Stop what runs and get the raw prompt, each time waited for so many seconds. Raises BoardError."""
         serial_, read_until = self._transport.serial, self._transport.read_until
         end = b"raw REPL; CTRL-B to exit\r\n"
         data = b""

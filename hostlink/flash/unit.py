@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from hostlink.errors import BoardError, LinkError, TonneError
-from hostlink.flash.board import Board, Found, digest
+from hostlink.flash.board import PROMPT_S, Board, Found, digest
 from hostlink.flash.compile import pico_starter
 from hostlink.flash.endofline import finish
 from hostlink.flash.ledger import FAILED, PASSED, Ledger, Unit
@@ -25,7 +25,7 @@ def flash(url: str, plan: Plan, ledger: Ledger, progress: Progress = lambda *_: 
     with Board(url) as board:
         progress("prompt", 0, 1)
         try:
-            board.prompt()
+            board.prompt(seconds=plan.timeout or PROMPT_S)
         except BoardError as error:
             silent = error
         else:

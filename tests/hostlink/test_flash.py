@@ -217,7 +217,7 @@ KEYSTROKES = (
 
 @pytest.mark.pico
 def test_an_image_becomes_a_meter_whose_prompt_stays_shut(
-    meter_uf2: Path, pico_uf2: Path, ledger: Ledger, tmp_path: Path
+    meter_uf2: Path, pico_uf2: Path, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way of production, end to end on the emulated Pico: image, serial number, keys; then nobody gets a prompt."""
     board = Pico(meter_uf2)
@@ -257,7 +257,8 @@ def test_an_image_becomes_a_meter_whose_prompt_stays_shut(
         closed.prompt(attempts=1, seconds=0.5)
 
     steps: list[str] = []
-    made = plan(image=software_digest(pico_application()), keys=keys, clock=lambda: board.now)
+    monkeypatch.setattr("hostlink.flash.board._LISTEN_S", 0.3)
+    made = plan(image=software_digest(pico_application()), keys=keys, clock=lambda: board.now, timeout=1.0)
     unit = flash(pump.usb.url, made, ledger, told(steps))  # type: ignore[arg-type]
     assert (unit.result, unit.attempts) == (PASSED, 2), f"{unit.step}: {unit.reason}"
     assert steps[:2] == ["prompt", "identity"] and unit.detail["hardware"] == "Raspberry Pi Pico with RP2040"
