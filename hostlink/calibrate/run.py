@@ -39,6 +39,7 @@ class Calibration:
     settle_s: float
     sleep: Callable[[float], None] = time.sleep
     record: list[dict[str, Any]] = field(default_factory=list)
+    _keys: KeyFile | None = None
 
     def run(
         self, plan: Plan, serial: str, keys: KeyFile | None, break_seal: bool, progress: Callable[[int, int], None]
@@ -53,16 +54,20 @@ class Calibration:
             raise UsageError(
                 f"{serial} is sealed (broken {trust.seal_counter} times): calibrating breaks the seal, --break-seal allows it"
             )
-        opened: AbstractContextManager[Any] = enter(self.meter, keys) if keys and trust.provisioned else nullcontext()
-        with opened as role:
+        self._keys = keys if trust.provisioned else None
+        with self._session() as role:
             if role is not None and role.role < session.LABORATORY:
                 raise UsageError(
                     "calibrating takes the laboratory's or the manufacturer's key, this is the installer's"
                 )
-            offsets: dict[int, Reading] = {}
-            for number, step in enumerate(plan.steps):
-                progress(number, len(plan.steps))
-                self._step(step, serial, offsets)
+        offsets: dict[int, Reading] = {}
+        for number, step in enumerate(plan.steps):
+            progress(number, len(plan.steps))
+            self._step(step, serial, offsets)
+
+    def _session(self) -> AbstractContextManager[Any]:
+        """One for each adjustment: a dose may take longer than a session stays open."""
+        return enter(self.meter, self._keys) if self._keys else nullcontext()
 
     def _step(self, step: Step, serial: str, offsets: dict[int, Reading]) -> None:
         number = step.number
@@ -84,7 +89,8 @@ class Calibration:
             "shown": reading.shown,
             "before": round(error, 1),
             "adjusted": False,
-            "fields": list(fields),
+            "old": list(fields),
+            "new": list(fields),
             "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         }
         self.record.append(entry)
@@ -105,7 +111,7 @@ class Calibration:
                 error = reading.error(step)
                 entry |= {
                     "adjusted": True,
-                    "fields": list(wanted),
+                    "new": list(wanted),
                     "reference": float(reading.reference),
                     "shown": reading.shown,
                 }
@@ -118,7 +124,8 @@ class Calibration:
 
     def _set(self, step: Step, fields: Fields) -> None:
         try:
-            self.meter.set_parameter(step.number, *fields)
+            with self._session():
+                self.meter.set_parameter(step.number, *fields)
         except Refused as refused:
             if refused.code != codes.BAD_VALUE:
                 raise

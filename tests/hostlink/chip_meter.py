@@ -73,6 +73,7 @@ class Board:
 
     def __init__(self):
         self.chips = []
+        self._latest = None
 
     def pulse(self, number, spec):
         self.chips.append(None)
@@ -83,11 +84,16 @@ class Board:
         return Wire(self.chips[-1])
 
     def select(self, spec):
-        self.chips.append(Atm90e26Chip() if spec["driver"] == "atm90e26" else Atm90e32Chip())
-        return self.chips[-1].select
+        return self._spi_chip(spec).select
 
     def spi(self, spec):
-        return Wire(self.chips[-1])
+        return Wire(self._spi_chip(spec))
+
+    def _spi_chip(self, spec):
+        if spec is not self._latest:
+            self._latest = spec
+            self.chips.append(Atm90e26Chip() if spec["driver"] == "atm90e26" else Atm90e32Chip())
+        return self.chips[-1]
 
 
 with open(path) as file:
@@ -109,6 +115,9 @@ def advance(milliseconds):
     global now
     for _ in range(milliseconds // STEP_MS):
         now += STEP_MS
+        for chip in board.chips:
+            if hasattr(chip, "pause"):
+                chip.pause()
         for driver in wiring.polled:
             driver.poll(STEP_MS)
         device.meter.sample()

@@ -66,7 +66,7 @@ class ChipMeter:
         self.on()
 
     def on(self) -> None:
-        command = [interpreter(), "-X", "heapsize=4m", str(PROGRAM), str(device_root()), str(self._config), str(self._master)]
+        command = [*interpreter(), "-X", "heapsize=4m", str(PROGRAM), str(device_root()), str(self._config), str(self._master)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[self._master], text=True
         )
@@ -121,6 +121,7 @@ def calibrate(chips: ChipMeter, meter: Meter, *steps: Step, keys: KeyFile | None
             return Fraction(more["references"][name])
         given = [] if step.channel == BL else [step.element, step.power_factor, step.hertz]
         chips.tell("load", step.channel, QUANTA, *given)
+        chips.sleep(more.get("idle", 0))
         return Fraction(QUANTA)
 
     job = Calibration(meter, bench, 2.5, chips.sleep)
@@ -180,7 +181,7 @@ def test_an_energy_chips_gain_is_found_kept_logged_and_outlives_every_reset(
     assert abs(entry["before"]) > 15_000 and abs(entry["after"]) <= 200 and entry["adjusted"]
     number = parameters.CALIBRATION + parameters.ELEMENTS * which
     fields = meter.parameter(number).fields
-    assert list(fields.values()) == entry["fields"]
+    assert list(fields.values()) == entry["new"] and entry["old"] == [0, 0]
     logged = [e for e in events.read(meter, kinds.LEGAL) if e.kind == kinds.CONFIGURATION]
     assert [(e.subject, e.old[:6], e.new[:6]) for e in logged] == [(number, bytes(6), meter.parameter(number).raw)]
     name = f"calibration of channel {which} A"
@@ -212,7 +213,7 @@ def test_three_phases_are_adjusted_each_with_its_delay(chips: ChipMeter, meter: 
     record = calibrate(chips, meter, *steps)
     assert [entry["adjusted"] for entry in record] == [True, True, False, True, False, True]
     assert [abs(entry["after"]) <= entry["limit"] for entry in record] == [True] * 6
-    delays = [entry["fields"][1] for entry in record[3:]]
+    delays = [entry["new"][1] for entry in record[3:]]
     assert abs(delays[0] - 60) <= 1 and delays[1] == 0 and abs(delays[2] + 25) <= 1
     registers = chips.tell("registers", E32, [0x47, 0x48, 0x49, 0x4A, 0x4B, 0x4C])
     assert registers[1] == delays[0] and registers[5] == 0x8000 | -delays[2]
@@ -344,7 +345,7 @@ def test_calibration_takes_the_laboratory_and_breaks_a_seal(chips: ChipMeter, me
     with pytest.raises(UsageError, match=r"is sealed \(broken 0 times\).*--break-seal"):
         calibrate(chips, meter, step, keys=laboratory)
     assert meter.trust().sealed and meter.trust().seal_counter == 0
-    calibrate(chips, meter, step, keys=laboratory, break_seal=True)
+    calibrate(chips, meter, step, keys=laboratory, break_seal=True, idle=1200)
     assert (meter.trust().sealed, meter.trust().seal_counter) == (0, 1)
     found = [(e.name, e.by) for e in events.read(meter, kinds.LEGAL)][-2:]
     assert found == [("seal opened", "laboratory"), ("configuration", "laboratory")]

@@ -216,6 +216,7 @@ KEYSTROKES = (
 
 
 @pytest.mark.pico
+@pytest.mark.slow
 def test_an_image_becomes_a_meter_whose_prompt_stays_shut(
     meter_uf2: Path, pico_uf2: Path, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
