@@ -29,6 +29,7 @@ def conformance(
     from testbench.conformance.plan import read
     from testbench.conformance.recorder import CAPTURE
     from testbench.conformance.replay import plan_of
+    from testbench.conformance.rigs import check
     from testbench.conformance.runner import DeviceRun, run
 
     console = Console()
@@ -36,6 +37,8 @@ def conformance(
     if replay:
         plan, rigs, out, fresh = str(plan_of(replay)), [f"replay:{replay / CAPTURE}"], replay / "replay", True
     read(plan)
+    for kind in rigs:
+        check(kind)
     options = ("--tonne-fresh",) if fresh else ()
     devices = [
         DeviceRun(kind, out if len(rigs) == 1 else out / f"device-{n + 1}", options) for n, kind in enumerate(rigs)
@@ -59,9 +62,10 @@ def conformance(
             return said
 
         run(plan, devices, progress, answer)
+    complete = True
     for device in devices:
         _show(console, device)
-        _render(console, device)
+        complete &= _render(console, device)
     if replay:
         raise typer.Exit(_compare(console, replay, devices[0].result))
     codes = {"pass": 0, "fail": 1, "inconclusive": 1}
@@ -69,7 +73,7 @@ def conformance(
         max(device.exit_code if device.verdict == "incomplete" else 0, codes.get(device.verdict, 1))
         for device in devices
     )
-    raise typer.Exit(worst)
+    raise typer.Exit(worst or (0 if complete else 2))
 
 
 def _show(console: Console, device: Any) -> None:
@@ -87,7 +91,8 @@ def _show(console: Console, device: Any) -> None:
         row[point["verdict"]] = row.get(point["verdict"], 0) + 1
     for name, row in suites.items():
         table.add_row(name, str(sum(row.values())), *(str(row.get(verdict, "")) for verdict in VERDICTS))
-    console.print(table)
+    if suites:
+        console.print(table)
     for point in [p for p in result["points"] if p["verdict"] == "fail"][:10]:
         kind = "fails" if point["certifies"] else "warning"
         console.print(
@@ -99,7 +104,8 @@ def _show(console: Console, device: Any) -> None:
     console.print(f"verdict: [{COLOURS[verdict]}]{verdict}[/]{reason} ({size})")
 
 
-def _render(console: Console, device: Any) -> None:
+def _render(console: Console, device: Any) -> bool:
+    """Whether the reports could be written."""
     from testbench import report
 
     if device.result:
@@ -107,9 +113,9 @@ def _render(console: Console, device: Any) -> None:
             written = report.write(device.folder)
         except OSError as error:
             console.print(f"[red]the reports could not be written:[/] {error}; `results.json` stands", highlight=False)
-            device.exit_code = device.exit_code or 2
-            return
+            return False
         console.print(f"wrote {', '.join(str(path) for path in written)}", highlight=False, soft_wrap=True)
+    return True
 
 
 def _compare(console: Console, folder: Path, again: dict[str, Any]) -> int:

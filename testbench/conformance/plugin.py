@@ -5,6 +5,7 @@ pytest --pyargs testbench.conformance.suites --tonne-plan demo --tonne-rig unix 
 
 import os
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,8 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
         run.begin(planned, open_, image, loaded=kind != "serial")
     except (TonneError, OSError) as error:
         run.reason = str(error)
-        run.close()
+        with suppress(OSError):
+            run.close()
         raise pytest.exit.Exception(str(error), getattr(error, "exit_code", 2)) from None
     config.stash[_RUN] = (run, recorder, open_)
     return run

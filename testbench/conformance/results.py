@@ -157,6 +157,32 @@ def overall(points: list[dict[str, Any]], missing: list[str], reason: str) -> st
     return next((v for v in (decision.FAIL, decision.INCONCLUSIVE) if v in verdicts), decision.PASS)
 
 
+class Reserve:
+    """Room on the disk for the result of `items` items, held while the run goes on: a disk that fills up cannot take the result.
+
+    Raises PlanError if there is no such room.
+    """
+
+    HEAD, ITEM = 48_000, 4_000
+    """Bytes; the demo's result has 20,000 and 1,300."""
+
+    def __init__(self, folder: Path, items: int) -> None:
+        self._path = folder / ".reserve"
+        size = self.HEAD + self.ITEM * items
+        try:
+            with self._path.open("wb") as file:
+                file.write(bytes(size))
+        except OSError as error:
+            self.release()
+            raise PlanError(
+                f"{folder}: expected {size:,} free bytes for the result: {error.strerror}; nothing was tested"
+            ) from None
+
+    def release(self) -> None:
+        """Give the room back."""
+        self._path.unlink(missing_ok=True)
+
+
 def save(folder: Path, result: dict[str, Any]) -> Path:
     """Write `results.json` at once or not at all."""
     path = folder / RESULTS

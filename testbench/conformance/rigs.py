@@ -20,19 +20,24 @@ SERIAL = "TONNE-0001"
 Opener = Callable[..., AbstractContextManager[Device]]
 
 
+def check(kind: str) -> None:
+    """Raise PlanError for a kind of rig that there is not."""
+    if kind not in ("unix", "pico") and not kind.startswith(("serial:", "replay")):
+        raise PlanError(f"--rig {kind}: expected unix, pico or serial:URL")
+
+
 def opener(
     kind: str, tap: Tap, script: Callable[[], Script], root: Path | None = None, operator: Operator | None = None
 ) -> Opener:
     """How items open devices on rig `kind`. Raises PlanError for a kind that there is not."""
+    check(kind)
     if kind == "unix":
         return _unix(tap, root)
     if kind == "pico":
         return _pico(tap)
     if kind.startswith("serial:"):
         return _serial(tap, kind.partition(":")[2], operator)
-    if kind == "replay":
-        return _replay(tap, script)
-    raise PlanError(f"--rig {kind}: expected unix, pico or serial:URL")
+    return _replay(tap, script)
 
 
 def _unix(tap: Tap, root: Path | None) -> Opener:

@@ -48,6 +48,7 @@ class Run:
         self._events = events
         self._saved = 0.0
         self._journal: Journal | None = None
+        self._reserve: results.Reserve | None = None
         self._head: dict[str, Any] = {
             "schema": results.SCHEMA,
             "title": plan.title,
@@ -73,6 +74,7 @@ class Run:
         """
         self.planned = list(planned)
         self.save()
+        self._reserve = results.Reserve(self.folder, len(self.planned))
         if self._head["rig"] != REPLAY:
             self._check_calibrations()
         with ExitStack() as stack:
@@ -112,7 +114,9 @@ class Run:
             self.save(running=True)
 
     def close(self) -> dict[str, Any]:
-        """Write the final result; returns it."""
+        """Write the final result, if need be in the room that was reserved for it; returns it."""
+        if self._reserve:
+            self._reserve.release()
         result = self.save()
         if self._journal:
             self._journal.close()

@@ -32,6 +32,11 @@ class Section:
         if not good:
             self.fail(key, expected, came)
 
+    def has(self, key: str) -> bool:
+        """Whether `key` is there; known from now on."""
+        self._known.add(key)
+        return key in self._values
+
     def section(self, key: str) -> "Section":
         """A table below this one; an empty one if it is not there."""
         return self.within(key, None, self._get(key, {}))

@@ -1,8 +1,6 @@
 """Whole runs of the conformance suite on the unix rig: verdicts, resumption, replay, and every way a run can end early."""
 
 import json
-import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -109,7 +107,8 @@ def test_a_plan_that_cannot_be_used_ends_before_any_device(tmp_path: Path) -> No
         "tonne: plan lab.toml, [flow]: Qmax: expected above Qt (7), got 6"
     )
     assert not (tmp_path / "run").exists()
-    assert "expected unix, pico or serial:URL" in conformance("--rig", "moon", "--out", str(tmp_path / "b")).stdout
+    typo = conformance("--rig", "moon", "--out", str(tmp_path / "b"))
+    assert typo.returncode == 2 and "expected unix, pico or serial:URL" in typo.stderr and not (tmp_path / "b").exists()
 
 
 def test_a_device_that_stops_leaves_an_incomplete_run(tmp_path: Path) -> None:
@@ -128,22 +127,42 @@ def test_a_device_that_stops_leaves_an_incomplete_run(tmp_path: Path) -> None:
     assert run.result["summary"]["pass"] > 0 and run.result["missing"]
 
 
-def test_a_full_disk_leaves_an_incomplete_result(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    run = runner.DeviceRun("unix", folder)
-    command = [*runner.command(write(tmp_path, SMALL), run)]
-    limit = 30_000
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    assert done.returncode != 0 and "Traceback" not in done.stdout
-    got = result(folder)
-    assert got["verdict"] == "incomplete"
+def on_a_disk_of(kilobytes: int, plan: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A run on a file system of that size, in a mount namespace of its own; what it left is then in `folder`."""
+    disk = folder.with_name("disk")
+    disk.mkdir()
+    script = f'mount -t tmpfs -o size={kilobytes}k tmpfs {disk} && {{ "$@"; code=$?; cp -a {disk}/run {folder}; exit $code; }}'
+    tonne = Path(sys.executable).with_name("tonne")
+    command = [
+        "unshare",
+        "-rm",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        str(tonne),
+        "conformance",
+        "--plan",
+        plan,
+        "--out",
+        f"{disk}/run",
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_full_disk_leaves_what_was_measured_marked_incomplete(tmp_path: Path) -> None:
+    """The room for the result is held from the beginning; what fills up is the journal."""
+    done = on_a_disk_of(172, write(tmp_path, SMALL), tmp_path / "run")
+    got = result(tmp_path / "run")
+    assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+    assert got["verdict"] == "incomplete" and "could not be written" in got["reason"] and got["missing"]
+    assert got["summary"]["pass"] > 5 and "the reports could not be written" in done.stdout
+
+
+def test_a_disk_without_room_for_the_result_is_told_before_anything_is_tested(tmp_path: Path) -> None:
+    done = on_a_disk_of(64, write(tmp_path, SMALL), tmp_path / "run")
+    assert done.returncode == 2 and "free bytes for the result" in done.stdout and "nothing was tested" in done.stdout
+    assert result(tmp_path / "run")["verdict"] == "incomplete"
 
 
 def test_several_devices_at_once_each_have_their_result_and_the_same_seed_the_same(tmp_path: Path) -> None:
