@@ -204,7 +204,7 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
         image, *_ = [profiles.named(name, pulse).image for name, pulse in plan.measured]
         run.begin(planned, open_, image, loaded=kind != "serial")
     except (TonneError, OSError) as error:
-        run.reason = str(error)
+        run.reason = f"the run could not be written: {error}" if isinstance(error, OSError) else str(error)
         with suppress(OSError):
             run.close()
         raise pytest.exit.Exception(str(error), getattr(error, "exit_code", 2)) from None
