@@ -3,6 +3,7 @@
 TestbenchError
 ├── ImageUnavailable    no MicroPython image for an emulator, and what to do about it
 ├── EmulatorError       an emulator is missing, ended or fell silent
+├── NobodyThere         a person at a bench was asked and did not answer (conformance.operator)
 └── DeviceError         code on the device raised; the message is its traceback
 """
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+INTERRUPTED = 130
 VERDICTS = ("pass", "fail", "inconclusive", "inapplicable")
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete": "yellow"}
 
@@ -61,7 +62,12 @@ def conformance(
             bar.start()
             return said
 
-        run(plan, devices, progress, answer)
+        try:
+            run(plan, devices, progress, answer)
+        except KeyboardInterrupt:
+            bar.stop()
+            console.print(f"interrupted: what was measured stands in {out}, incomplete; the same command goes on with it")
+            raise typer.Exit(INTERRUPTED) from None
     complete = True
     for device in devices:
         _show(console, device)

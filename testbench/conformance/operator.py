@@ -6,6 +6,14 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from testbench.errors import TestbenchError
+
+
+class NobodyThere(TestbenchError):
+    """A person was asked, and nobody answered."""
+
+    exit_code = 3
+
 
 class Operator:
     """Asks on the terminal, or, given `events`, through the process that watches over the run; answers come on standard input."""
@@ -15,7 +23,7 @@ class Operator:
         self._quiet = quiet
 
     def ask(self, text: str) -> str:
-        """What the person says to `text`. Raises EOFError if there is nobody."""
+        """What the person says to `text`. Raises NobodyThere."""
         if self._quiet:
             self._quiet()
         if self._events:
@@ -25,7 +33,7 @@ class Operator:
             print(f"at the bench: {text}", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
         if not answer:
-            raise EOFError(f"nobody at the bench answered: {text}")
+            raise NobodyThere(f"nobody at the bench answered: {text}")
         return answer.strip()
 
 

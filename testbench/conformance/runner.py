@@ -46,7 +46,10 @@ class DeviceRun:
 
 
 def run(plan: str, devices: Sequence[DeviceRun], progress: Progress, answer: Callable[[str], str] = input) -> None:
-    """Run `plan` on all devices, at the same time. `answer` asks the person at the bench and returns what they say."""
+    """Run `plan` on all devices, at the same time.
+
+    `answer` asks the person at the bench and returns what they say; it raises EOFError if there is nobody.
+    """
     there = {path.stem.removeprefix("test_") for path in Path(str(resources.files(SUITES))).glob("test_*.py")}
     suites = [name for name in read(plan).suites if name in there]
     one_at_a_time = threading.Lock()
@@ -91,9 +94,7 @@ def _run(call: list[str], device: DeviceRun, progress: Progress, ask: Callable[[
             for line in events:
                 event = json.loads(line)
                 if "prompt" in event:
-                    assert process.stdin is not None
-                    process.stdin.write((ask(event["prompt"]) + "\n").encode())
-                    process.stdin.flush()
+                    _answer(process, event["prompt"], ask)
                     continue
                 _take(device, event)
                 progress(device, event)
@@ -103,6 +104,18 @@ def _run(call: list[str], device: DeviceRun, progress: Progress, ask: Callable[[
     if path.exists():
         device.result = json.loads(path.read_text(encoding="utf-8"))
     progress(device, {})
+
+
+def _answer(process: subprocess.Popen[bytes], prompt: str, ask: Callable[[str], str]) -> None:
+    """Pass the person's answer on; with nobody there the end of input is passed on, for good."""
+    assert process.stdin is not None
+    if process.stdin.closed:
+        return
+    try:
+        process.stdin.write((ask(prompt) + "\n").encode())
+        process.stdin.flush()
+    except EOFError:
+        process.stdin.close()
 
 
 def _take(device: DeviceRun, event: dict[str, Any]) -> None:

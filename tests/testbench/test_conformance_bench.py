@@ -51,6 +51,21 @@ def test_a_device_with_another_profile_than_the_plan_says_is_not_tested(tmp_path
     assert "the plan tests profile electricity, the device runs another" in device.reason
 
 
+def test_a_bench_that_nobody_attends_leaves_an_incomplete_run(tmp_path: Path) -> None:
+    path = tmp_path / "hands.toml"
+    path.write_text(PLAN)
+
+    def nobody(text: str) -> str:
+        raise EOFError
+
+    with UnixRig(profiles.named("electricity", "10 Wh").image, time=START) as rig:
+        device = runner.DeviceRun(f"serial:{rig.url}", tmp_path / "run")
+        runner.run(str(path), [device], lambda *_: None, nobody)
+    assert device.verdict == "incomplete" and device.exit_code and device.result["missing"] == ["registers.resolution"]
+    assert "nobody at the bench answered: Give exactly 1 pulses on channel 0" in device.reason
+    assert device.result["summary"]["pass"] > 3
+
+
 def test_nobody_there_and_no_port(tmp_path: Path) -> None:
     path = tmp_path / "hands.toml"
     path.write_text(PLAN)
