@@ -13,7 +13,7 @@ import pytest
 from testbench.emulators.mps2 import Mps2
 from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError, ImageUnavailable
-from testbench.images import meter_image, mps2_image, pico_image
+from testbench.images import meter_image, modules_image, mps2_image, pico_image
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,6 +60,17 @@ def _build_meter_image() -> Path:
 def meter_uf2() -> Path:
     """The Pico's image with the firmware as it is now."""
     return _need(_build_meter_image)
+
+
+def _build_modules_image() -> Path:
+    pico_image()
+    return modules_image(build=True)
+
+
+@pytest.fixture(scope="session")
+def modules_uf2() -> Path:
+    """The Pico's image with the firmware's modules under their own names."""
+    return _need(_build_modules_image)
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,7 @@ from testbench.bench.trust import MAC_LIMIT, mac_cost
 from testbench.emulators.edges import pulse_train
 from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError, TestbenchError
-from testbench.images import meter_image, pico_image
-from testbench.micropython import device_root
+from testbench.images import meter_image, modules_image
 from testbench.rigs.pico import PULSE_PIN, SERVING_PIN, board_config, put_files
 
 BASELINE = Path(__file__).with_name("pico.json")
@@ -153,7 +152,7 @@ def _application() -> Figure:
 
 def _at_its_prompt() -> Pico:
     """A Pico with the firmware's modules in its image, and no meter running."""
-    board = Pico(pico_image([device_root() / name for name in ("protocol", "firmware")], build=True))
+    board = Pico(modules_image(build=True))
     board.on()
     return board
 

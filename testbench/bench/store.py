@@ -14,7 +14,7 @@ from protocol import registers as r
 from testbench import micropython
 from testbench.emulators.mps2 import Mps2
 from testbench.emulators.pico import CLOCK_HZ, Pico
-from testbench.images import littlefs_image, meter_image
+from testbench.images import littlefs_image, modules_image
 from testbench.rigs.pico import STORE_FROM, put_files
 from testbench.rigs.unix import FLASH_SIZE, UnixRig
 
@@ -194,8 +194,8 @@ def recovery_instructions(shape: Shape, flash: bytes, time: int) -> int:
 
 
 def recovery_seconds(shape: Shape, flash: bytes, time: int) -> float:
-    """Seconds of an emulated Pico with the meter's own image for the same, what it programs included."""
-    pico = Pico(meter_image(build=True))
+    """Seconds of an emulated Pico for the same, what it programs included."""
+    pico = Pico(modules_image(build=True))
     put_files(pico, {})
     pico.write_flash(littlefs_image.START + STORE_FROM * littlefs_image.BLOCK, flash)
     pico.on()

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hostlink.flash.compile import lay_out, pico_application, pico_sources, software_digest, source_root
+from hostlink.flash.compile import PACKAGES, lay_out, pico_application, pico_sources, software_digest, source_root
 from testbench.errors import ImageUnavailable
 from testbench.images import uf2
 
@@ -43,6 +43,11 @@ def pico_image(frozen: Sequence[Path] = (), *, build: bool = False) -> Path:
     """
     named = _named("PICO_UF2") if not frozen else None
     return named or _image("pico", "uf2", frozen, build)
+
+
+def modules_image(*, build: bool = False) -> Path:
+    """The UF2 with every module of the firmware under its own name, not linked: for what tests or measures one by itself."""
+    return pico_image([source_root() / package for package in PACKAGES], build=build)
 
 
 def mps2_image(frozen: Sequence[Path] = (), *, build: bool = False) -> Path:

@@ -24,11 +24,8 @@ from protocol import records as record_layout
 from protocol import registers as r
 from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError
-from testbench.images import pico_image
-from testbench.micropython import device_root
 from testbench.rigs.pico import PicoRig, board_config
 from tests import test_commands
-from tests.conftest import _need
 from tests.firmware import test_current_loop, test_mps2, test_sample_path, test_server
 from tests.firmware.test_terms import START, every_kind
 from tests.protocol import test_vectors, vectors
@@ -59,10 +56,9 @@ def rig(meter_uf2: Path) -> Iterator[PicoRig]:
 
 
 @pytest.fixture(scope="module")
-def repl() -> Iterator[Pico]:
+def repl(modules_uf2: Path) -> Iterator[Pico]:
     """A Pico at its prompt, the firmware's modules in its image."""
-    packages = [device_root() / name for name in ("protocol", "firmware")]
-    board = Pico(_need(lambda: pico_image(packages, build=bool(pico_image()))))
+    board = Pico(modules_uf2)
     board.on()
     yield board
     board.off()
