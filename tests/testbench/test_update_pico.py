@@ -53,7 +53,7 @@ def newer(tmp_path: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def rig(meter_uf2: Path) -> Iterator[PicoRig]:
-    with PicoRig(PROFILE, config=board_config(), image=meter_uf2) as running:
+    with PicoRig(PROFILE, config=board_config(brownout=11), image=meter_uf2) as running:
         running.advance(2000)  # sectors are erased ahead once, and a byte that comes meanwhile is lost
         yield running
 
@@ -91,6 +91,9 @@ def test_an_update_with_power_cut_at_every_stage(rig: PicoRig, newer: dict[str, 
         meter.provision(*SECRETS.values(), KEY.public)
         rig.pulses(0, 7)
         rig.settle()
+        rig.brown_out()  # keeps the seven
+        rig.advance(60)
+        rig.brown_out(False)
         with pytest.raises(Enough):
             push(meter, data, stop)
     rig.power.off()  # while copying
@@ -146,7 +149,8 @@ def test_what_does_not_serve_is_left_after_three_starts(rig: PicoRig, broken: st
     put_files(rig.board, files)
     with rig.pump.lock:
         rig.board.on()
-        rig.board.drive(5, True)
+        for pin in (5, 11):
+            rig.board.drive(pin, True)
     await_serving(rig, seconds)
     with talk(rig) as meter:
         assert meter.identify().firmware == "0.1.0"
