@@ -322,7 +322,7 @@ class Log:
     def _walk(self, sector):
         """Go through a sector for the newest slot and the first blank one; False if no slot can be read."""
         bad = 0
-        found = False
+        newest = -1
         self._slot = count = self._count(sector)
         for number in range(count):
             sequence = self._load(sector, number)
@@ -335,11 +335,14 @@ class Log:
             if bad:
                 self.faults.report(faults.LOST, self._at + sector)
             bad = 0
-            found = True
+            newest = number
             self.next = sequence + 1
-            self._newest(self._payload(sector))
         self.torn = bad
-        return found
+        if newest < 0:
+            return False
+        self._load(sector, newest)
+        self._newest(self._payload(sector))
+        return True
 
     def _newest(self, payload):
         """The newest payload so far, a view that does not last."""
@@ -350,7 +353,7 @@ class Log:
     def _load(self, sector, number):
         """Read a slot into its buffer: its sequence number, or BLANK, or UNREADABLE."""
         size = self._sizes[sector]
-        view, blank = self._room(size)[1:]
+        _, view, blank = self._room(size)
         self._loaded = view
         self._nor.read_into(self._place(sector, number), view)
         state = slot.check(view, self._head_size + size)

@@ -84,9 +84,9 @@ def _code(steps: int, only: int, seed: int, first: int, every: int, sabotage: st
 
 
 def _one(code: str, heap: str) -> dict:
-    done = subprocess.run(
-        [*interpreter(), "-X", f"heapsize={heap}", "-c", code], capture_output=True, text=True, check=False
-    )
+    command = list(interpreter())  # no star in the list: the package is compiled for the device whole
+    command += ["-X", f"heapsize={heap}", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"the torture ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
