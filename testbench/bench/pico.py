@@ -27,7 +27,7 @@ from testbench.bench.trust import MAC_LIMIT, mac_cost
 from testbench.emulators.edges import pulse_train
 from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError, TestbenchError
-from testbench.images import meter_image, modules_image
+from testbench.images import meter_image, modules_image, pico_image
 from testbench.rigs.pico import PULSE_PIN, SERVING_PIN, board_config, put_files
 
 BASELINE = Path(__file__).with_name("pico.json")
