@@ -6,7 +6,7 @@ from protocol import messages, parameters
 from protocol import status as codes
 from protocol.parameters import CALIBRATION, ELEMENTS, INPUT_CALIBRATION, TABLE
 
-from .drivers.counter import MISSING
+from .conditions import MISSING
 from .refusal import Refusal
 
 _MILLION = const(1000000)

@@ -12,6 +12,15 @@ import struct
 _CODES = {"u8": "B", "i8": "b", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u48": "IH", "u64": "Q", "fx128": "16s"}
 
 
+PARSES = True
+"""False in a linked application: there every table has become the code of `struct`."""
+
+
+def field_names(text):
+    """The names of the fields of `text`."""
+    return tuple([field.split("/")[0] for field in text.split()])
+
+
 def struct_code(text):
     """`struct`'s code for the fields of `text`, and which of the values are split in two (u48)."""
     code = "<"
@@ -27,14 +36,14 @@ def struct_code(text):
 class Layout:
     """One message body, or one entry of a message's list. `size` in bytes; values in the order of the fields.
 
-    `text` are the fields, or the code that `struct` has for them: what the linker leaves of them on a device.
+    Linked for a device, `text` is the code that `struct` has for the fields, and `wide` says which values are split in two.
     """
 
-    def __init__(self, text):
+    def __init__(self, text, wide=()):
         self.text = text
         self.code = text
-        self._wide = ()  # type: tuple
-        if text[:1] != "<":
+        self._wide = wide
+        if PARSES:
             self.code, self._wide = struct_code(text)
         self.size = struct.calcsize(self.code)
 

@@ -24,8 +24,8 @@ class Trust:
         self._meter = meter
         self._log = store.events
         self._random = random
-        self._keys = keys = Keys(store.journal("keys", Keys.size()))
-        self._security = security = Security(store.journal("security", Security.size()))
+        self._keys = keys = Keys(store.journal("keys", Keys.layout.size))
+        self._security = security = Security(store.journal("security", Security.layout.size))
         frozen = parameters.frozen(1 << LEVELS * HEIGHT)
         self.parameters = Parameters(store.journal("configuration", parameters.size()), frozen)
         self._calibration = Calibration(chips, inputs, self.parameters, meter.clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +81,22 @@ def pico_application(config: Mapping[str, Any] | None = None, root: Path | None 
 
 
 def of_board(files: Mapping[str, bytes], config: Mapping[str, Any]) -> dict[str, bytes]:
-    """An application without the drivers that its board.json does not name."""
+    """An application without the drivers that its board.json does not name, nor any of those that it does imports.
+
+    A driver's file is the one whose name begins the driver's (`firmware.boards.wiring`).
+    """
     named = [line["driver"] for part in ("channels", "inputs") for line in config.get(part, ())]
     if "rtc" in config:
         named.append(RTC)
-    return {path: data for path, data in files.items() if not path.startswith(DRIVERS) or _is_named(path, named)}
+    drivers = {path for path in files if path.startswith(DRIVERS)}
+    wanted = {path for path in drivers if any(driver.startswith(Path(path).stem) for driver in named)}
+    shared = {path for path in drivers if any(_module(path) in files[one] for one in wanted)}
+    return {path: data for path, data in files.items() if path not in drivers or path in wanted | shared}
 
 
-def _is_named(path: str, drivers: Iterable[str]) -> bool:
-    """Whether a driver's file is that of one of `drivers`: its name is what theirs begins with (`firmware.boards.wiring`)."""
-    return any(driver.startswith(Path(path).stem) for driver in drivers)
+def _module(path: str) -> bytes:
+    """A module's name as a file that imports it has it."""
+    return path.removesuffix(".mpy").replace("/", ".").encode() + b"\0"
 
 
 def pico_starter() -> dict[str, bytes]:

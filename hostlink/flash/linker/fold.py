@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TypeGuard
 
+from hostlink.errors import LinkingError
 from hostlink.flash.linker.hoist import File
-from protocol.layout import struct_code
+from protocol.layout import field_names, struct_code
 
 Value = int | str | bytes | None
 _LAYOUT = "protocol_layout__Layout"
-_LONGEST = 64
+_NAMES = "protocol_layout__field_names"
+_PARSES = "protocol_layout__PARSES"
+_LONGEST = 128
 """Bytes and texts up to this length are put where they are used: a constant costs its file once however often it is named."""
 _OPERATORS: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -45,6 +48,7 @@ def fold(files: Iterable[File]) -> None:
                 for name, value in _pairs(node, values):
                     if times[name] == 1:
                         values[name] = value
+    values[_PARSES] = False
     sizes = {
         node.targets[0].id: struct.calcsize(struct_code(_text(node.value))[0])
         for file in files
@@ -119,8 +123,11 @@ def _is_layout(node: ast.AST) -> TypeGuard[ast.Call]:
     )
 
 
-def _text(layout: ast.Call) -> str:
-    return layout.args[0].value  # type: ignore[attr-defined]
+def _text(call: ast.Call) -> str:
+    text = call.args[0]
+    if not isinstance(text, ast.Constant):
+        raise LinkingError(f"expected a table of fields as text, got {ast.unparse(call)}")
+    return text.value  # type: ignore[return-value]
 
 
 class _Folder(ast.NodeTransformer):
@@ -145,8 +152,19 @@ class _Folder(ast.NodeTransformer):
         if isinstance(node.func, ast.Name):
             if node.func.id == "const":
                 return node.args[0]
-            if _is_layout(node):
-                code, split = struct_code(_text(node))
-                if not split:
-                    node.args = [ast.Constant(code)]
+            if node.func.id == _LAYOUT:
+                code, wide = struct_code(_text(node))
+                node.args = [ast.Constant(code)] + ([_tuple(wide)] if wide else [])
+            if node.func.id == _NAMES:
+                return _tuple(field_names(_text(node)))
         return node
+
+    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Constant) and not node.test.value:
+            return node.orelse or ast.Pass()
+        return node
+
+
+def _tuple(values: Iterable[str | int]) -> ast.Tuple:
+    return ast.Tuple([ast.Constant(value) for value in values], ast.Load())

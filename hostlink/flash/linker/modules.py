@@ -10,7 +10,7 @@ from hostlink.errors import LinkingError
 
 PACKAGES = ("firmware", "protocol")
 APART = "firmware.drivers."
-"""What is imported from here within a function gets a file of its own: a board has few of all drivers."""
+"""What is imported from here within a function gets a file of its own, and so does what several of these share."""
 
 
 @dataclass(frozen=True)
@@ -169,15 +169,20 @@ def _closure(modules: dict[str, Module], name: str, order: list[str]) -> list[st
 
 def _divide(modules: dict[str, Module], entry: str) -> dict[str, list[str]]:
     core = _closure(modules, entry, [])
-    later = sorted({name for module in modules.values() for name in module.within} - set(core))
+    later = {name for module in modules.values() for name in module.within} - set(core)
     reached = {name: set(_closure(modules, name, [])) - set(core) for name in later}
-    for name in later:
-        for shared in sorted(set().union(*(reached[other] for other in later if other != name)) & reached[name]):
+    for shared in sorted(
+        {one for name in later for other in later if other != name for one in reached[name] & reached[other]}
+    ):
+        if shared.startswith(APART):
+            later.add(shared)
+        else:
             core = _closure(modules, shared, core)
     parts = {entry: core}
-    for name in later:
-        if name not in core:
-            parts[name] = [member for member in _closure(modules, name, []) if member not in core]
+    for name in sorted(later - set(core)):
+        parts[name] = [
+            one for one in _closure(modules, name, []) if one == name or (one not in core and one not in later)
+        ]
     return parts
 
 
