@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,20 @@ def _find_mps2() -> Path:
     if shutil.which("qemu-system-arm") is None:
         raise EmulatorError("qemu-system-arm is not installed: apt-get install qemu-system-arm")
     return image
+
+
+def _find_namespaces() -> Path:
+    """Where a test may mount a small disk of its own."""
+    unshare = shutil.which("unshare")
+    if unshare is None or subprocess.run([unshare, "-rm", "true"], capture_output=True, check=False).returncode:
+        raise EmulatorError("expected a mount namespace without privileges: `unshare -rm` does not work here")
+    return Path(unshare)
+
+
+@pytest.fixture(scope="session")
+def unshare() -> Path:
+    """The command that runs another in a mount namespace of its own, with `-rm`."""
+    return _need(_find_namespaces)
 
 
 @pytest.fixture(scope="session")

@@ -188,7 +188,7 @@ def parse(raw: dict[str, Any], text: str, path: Path) -> Plan:
         readouts=protocol.integer("readouts", 25, 1, 10**6),
         quanta=top.section("registers").integer("quanta", 100, 1, 10_000),
         years=top.section("endurance").integer("years", 20, 1, 50),
-        cuts=top.section("power").integer("cuts", 20, 1, 10**5),
+        cuts=top.section("power").integer("cuts", 20, 1, 500),
         instruments=tuple(
             _instrument(top.within("instrument", n, row)) for n, row in enumerate(top.rows("instrument"))
         ),
