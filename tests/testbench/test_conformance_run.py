@@ -127,14 +127,14 @@ def test_a_device_that_stops_leaves_an_incomplete_run(tmp_path: Path) -> None:
     assert run.result["summary"]["pass"] > 0 and run.result["missing"]
 
 
-def on_a_disk_of(kilobytes: int, plan: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def on_a_disk_of(kilobytes: int, unshare: Path, plan: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """A run on a file system of that size, in a mount namespace of its own; what it left is then in `folder`."""
     disk = folder.with_name("disk")
     disk.mkdir()
     script = f'mount -t tmpfs -o size={kilobytes}k tmpfs {disk} && {{ "$@"; code=$?; cp -a {disk}/run {folder}; exit $code; }}'
     tonne = Path(sys.executable).with_name("tonne")
     command = [
-        "unshare",
+        str(unshare),
         "-rm",
         "sh",
         "-c",
@@ -150,17 +150,17 @@ def on_a_disk_of(kilobytes: int, plan: str, folder: Path) -> subprocess.Complete
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_a_full_disk_leaves_what_was_measured_marked_incomplete(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_what_was_measured_marked_incomplete(tmp_path: Path, unshare: Path) -> None:
     """The room for the result is held from the beginning; what fills up is the journal."""
-    done = on_a_disk_of(172, write(tmp_path, SMALL), tmp_path / "run")
+    done = on_a_disk_of(172, unshare, write(tmp_path, SMALL), tmp_path / "run")
     got = result(tmp_path / "run")
     assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     assert got["verdict"] == "incomplete" and "could not be written" in got["reason"] and got["missing"]
     assert got["summary"]["pass"] > 5 and "the reports could not be written" in done.stdout
 
 
-def test_a_disk_without_room_for_the_result_is_told_before_anything_is_tested(tmp_path: Path) -> None:
-    done = on_a_disk_of(64, write(tmp_path, SMALL), tmp_path / "run")
+def test_a_disk_without_room_for_the_result_is_told_before_anything_is_tested(tmp_path: Path, unshare: Path) -> None:
+    done = on_a_disk_of(64, unshare, write(tmp_path, SMALL), tmp_path / "run")
     got = result(tmp_path / "run")
     assert done.returncode == 2 and got["verdict"] == "incomplete"
     assert "free bytes for the result" in got["reason"] and got["reason"].endswith("nothing was tested")
