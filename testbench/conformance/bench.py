@@ -59,7 +59,10 @@ class Device:
         self.rig.clock.settle()
 
     def train(self, channel: int, count: int, seconds: Fraction, parts: int = 64) -> None:
-        """`count` quanta spread evenly over `seconds`, in at most `parts` steps."""
+        """`count` quanta spread evenly over `seconds`, in at most `parts` steps, or by a rig that can do it at once."""
+        if hasattr(self.rig.stimulus, "train"):
+            self.rig.stimulus.train(channel, count, float(seconds))
+            return
         parts = max(1, min(parts, count))
         given = passed = 0
         for part in range(1, parts + 1):

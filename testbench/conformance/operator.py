@@ -59,6 +59,11 @@ class HandBench:
         """Ask for exactly so many quanta."""
         self._operator.ask(f"Give exactly {count} pulses on channel {channel}, then press Enter.")
 
+    def train(self, channel: int, count: int, seconds: float) -> None:
+        """Ask for so many quanta spread over a time."""
+        pace = f"evenly over {seconds:.1f} s"
+        self._operator.ask(f"Give exactly {count} pulses on channel {channel}, {pace}, then press Enter.")
+
     def condition(self, source: int, value: int | None) -> None:
         """Ask for a live input."""
         wanted = "Disconnect it" if value is None else f"Set it to {value} steps"

@@ -75,6 +75,17 @@ class Instrument:
 
 
 @dataclass(frozen=True)
+class Plant:
+    """A stimulator on the bench (`testbench.rigs.serial`): its port, its GPIO by channel and of the device's supply, if any."""
+
+    port: str
+    channels: tuple[int, ...]
+    power_pin: int | None
+    start: Fraction
+    """Seconds that the device needs from power to serving."""
+
+
+@dataclass(frozen=True)
 class Expected:
     """What the device must be for the run to begin; empty text: not checked."""
 
@@ -107,6 +118,7 @@ class Plan:
     quanta: int
     cuts: int
     instruments: tuple[Instrument, ...]
+    plant: Plant | None
     expected: Expected
     report: dict[str, Any]
     text: str = field(repr=False)
@@ -192,6 +204,7 @@ def parse(raw: dict[str, Any], text: str, path: Path) -> Plan:
         instruments=tuple(
             _instrument(top.within("instrument", n, row)) for n, row in enumerate(top.rows("instrument"))
         ),
+        plant=_plant(top.section("stimulator")) if top.has("stimulator") else None,
         expected=_expected(top.section("expected")),
         report=_report(top.section("report")),
         text=text,
@@ -259,6 +272,13 @@ def _instrument(section: Section) -> Instrument:
         section.day("due"),
         section.text("certificate", ""),
     )
+
+
+def _plant(section: Section) -> Plant:
+    pins = section.integers("channels", 0, 29)
+    power = section.integer("power_pin", -1, -1, 29)
+    section.check("channels", len(pins) > 0, "a GPIO for each channel", pins)
+    return Plant(section.text("port"), tuple(pins), None if power < 0 else power, section.fraction("start", 2))
 
 
 def _expected(section: Section) -> Expected:

@@ -199,7 +199,9 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
         held = scripts(Path(where)) if kind == "replay" else {}
         wanted = kind if kind == "replay" else option.tonne_rig
         operator = Operator(events, lambda: _uncapture(config))
-        open_ = rigs.opener(wanted, recorder.tap, lambda: held.get(recorder.item, Script(())), root, operator)
+        open_ = rigs.opener(
+            wanted, recorder.tap, lambda: held.get(recorder.item, Script(())), root, operator, plan.plant
+        )
         recorder.begin("identify")
         image, *_ = [profiles.named(name, pulse).image for name, pulse in plan.measured]
         run.begin(planned, open_, image, loaded=kind != "serial")

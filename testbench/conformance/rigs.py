@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from protocol.image import Image
 from testbench.conformance.bench import Device, Inapplicable
 from testbench.conformance.line import Line, Noise, ReplayLine, Script
 from testbench.conformance.operator import HandBench, Operator
+from testbench.conformance.plan import Plant
 from testbench.conformance.section import PlanError
+from testbench.rigs.serial import SerialRig
 from testbench.rigs.unix import UnixRig
 
 ADDRESS = 1
@@ -27,7 +30,12 @@ def check(kind: str) -> None:
 
 
 def opener(
-    kind: str, tap: Tap, script: Callable[[], Script], root: Path | None = None, operator: Operator | None = None
+    kind: str,
+    tap: Tap,
+    script: Callable[[], Script],
+    root: Path | None = None,
+    operator: Operator | None = None,
+    plant: Plant | None = None,
 ) -> Opener:
     """How items open devices on rig `kind`. Raises PlanError for a kind that there is not."""
     check(kind)
@@ -36,7 +44,7 @@ def opener(
     if kind == "pico":
         return _pico(tap)
     if kind.startswith("serial:"):
-        return _serial(tap, kind.partition(":")[2], operator)
+        return _serial(tap, kind.partition(":")[2], operator or Operator(), plant)
     return _replay(tap, script)
 
 
@@ -78,8 +86,8 @@ def _pico(tap: Tap) -> Opener:
     return open_
 
 
-def _serial(tap: Tap, url: str, operator: Operator | None) -> Opener:
-    """A device on a bench with hands: one device for the whole run, whose profile is the one it has."""
+def _serial(tap: Tap, url: str, operator: Operator, plant: Plant | None) -> Opener:
+    """A device on a bench, one for the whole run, whose profile is the one it has; stimulated by a `plant`, else by hand."""
 
     @contextmanager
     def open_(image: bytes | None, time: int | None, noise: Noise | None, **more: Any) -> Iterator[Device]:
@@ -91,11 +99,32 @@ def _serial(tap: Tap, url: str, operator: Operator | None) -> Opener:
                 raise Inapplicable(
                     "the device runs another profile than this test needs; load it first, or leave the test out"
                 )
-            yield Device(HandBench(url, operator or Operator()), line, meter, active)
+            with _bench(url, operator, plant) as rig:
+                yield Device(rig, line, meter, active)
         finally:
             line.close()
 
     return open_
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A rig whose parts are of different kinds."""
+
+    stimulus: Any
+    clock: Any
+    power: Any
+
+
+@contextmanager
+def _bench(url: str, operator: Operator, plant: Plant | None) -> Iterator[Any]:
+    hand = HandBench(url, operator)
+    if plant is None:
+        yield hand
+        return
+    channels, start = dict(enumerate(plant.channels)), float(plant.start)
+    with SerialRig(url, plant.port, channels, power_pin=plant.power_pin, start_s=start) as rig:
+        yield Mixed(rig.stimulus, rig.clock, rig.power if plant.power_pin is not None else hand)
 
 
 class _Recorded:

@@ -71,6 +71,13 @@ class Section:
         self.check(key, good, "a list of texts", value)
         return value
 
+    def integers(self, key: str, low: int, high: int) -> list[int]:
+        """A list of whole numbers within bounds."""
+        value = self._get(key, [])
+        good = isinstance(value, list) and all(type(v) is int and low <= v <= high for v in value)
+        self.check(key, good, f"whole numbers {low} … {high} in a list", value)
+        return value
+
     def integer(self, key: str, default: int, low: int, high: int) -> int:
         """A whole number within bounds."""
         value = self._get(key, default)

@@ -66,6 +66,38 @@ def test_a_bench_that_nobody_attends_leaves_an_incomplete_run(tmp_path: Path) ->
     assert device.result["summary"]["pass"] > 3
 
 
+def test_a_stimulator_that_is_not_there_leaves_an_incomplete_run(tmp_path: Path) -> None:
+    path = tmp_path / "bench.toml"
+    path.write_text(PLAN + '[stimulator]\nport = "/dev/tty-nowhere"\nchannels = [2]\n')
+    with UnixRig(profiles.named("electricity", "10 Wh").image, time=START) as rig:
+        device = runner.DeviceRun(f"serial:{rig.url}", tmp_path / "run")
+        runner.run(str(path), [device], lambda *_: None)
+    assert device.exit_code and device.verdict == "incomplete" and "/dev/tty-nowhere" in device.reason
+
+
+def test_a_run_of_pulses_is_asked_for_at_once(tmp_path: Path) -> None:
+    """Not in the sixty-four steps that a rig takes."""
+    path = tmp_path / "hands.toml"
+    load = 'class = "A"\nIst = 0.5\nImin = 25\nItr = 30\nImax = 6000\nprofile = "electricity"\n'
+    path.write_text(
+        f'seed = 1\nprofile = "electricity"\nsuites = ["load"]\nitems = ["load.error[25A,1]"]\n[load]\n{load}'
+    )
+    asked: list[str] = []
+    with UnixRig(profiles.named("electricity").image, time=START) as rig:
+
+        def answer(text: str) -> str:
+            asked.append(text)
+            found = re.search(r"exactly (\d+) pulses on channel 0, evenly over", text)
+            assert found
+            rig.stimulus.pulses(0, int(found[1]))
+            rig.clock.settle()
+            return "done"
+
+        device = runner.DeviceRun(f"serial:{rig.url}", tmp_path / "run")
+        runner.run(str(path), [device], lambda *_: None, answer)
+    assert len(asked) == 3 and device.verdict == "pass", (asked, device.reason)
+
+
 def test_nobody_there_and_no_port(tmp_path: Path) -> None:
     path = tmp_path / "hands.toml"
     path.write_text(PLAN)

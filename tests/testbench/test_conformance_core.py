@@ -42,6 +42,8 @@ def parsed(text: str, tmp_path: Path) -> plan.Plan:
         ("due = 2027-11-01", "due = 7", r"due: expected a date"),
         ("element = [[0.04, -1.4]", "element = [[0.04]", r"\[flow\]: element: expected pairs of numbers"),
         ("ratio = 3", "ratio = ", "expected TOML"),
+        ("repetitions = 3", "stimulator = {port = '/dev/ttyACM1'}", r"\[stimulator\]: channels: expected a GPIO for each channel"),
+        ("repetitions = 3", "stimulator = {port = 'a', channels = [40]}", "whole numbers 0 … 29 in a list"),
         ('location = "this computer"', 'place = "x"', r"\[report\]: unknown key place; known here: address"),
     ],
 )
