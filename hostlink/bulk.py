@@ -31,8 +31,11 @@ KEPT = 31 << 20
 to the system and faulting it in again for the next: half of the time."""
 LONG = 255
 """Code of 254 bytes that no zero follows."""
-STEPS = (8, 128, frame.MAX_ENCODED)
-"""Codes followed in one go: almost all runs are done after the first, and no run has more than the last."""
+SOUGHT = 4096
+"""Bytes looked through at once for the delimiter that ends a window."""
+STEPS = (24, frame.MAX_ENCODED)
+"""Codes followed in one go: whitening leaves few runs with more than the first, and no run has more than the last. What is
+decoded in a second go lies behind the rest, so a window's frames are no longer one stretch for the CRC."""
 PIECE = 256
 PIECES = 2048
 """Bytes copied for each code: more than the 254 it may stand for, what is too much is overwritten by the next."""
@@ -88,9 +91,12 @@ def frames(data: Any, window: int = WINDOW) -> Iterator[Frames]:
     stream = np.frombuffer(data, "u1")
     start = 0
     size = len(stream)
+    scratch = np.empty(0, bool)
     while start < size:
         end = _end(stream, start, window)
-        yield _window(stream, start, end, last=end == size)
+        if len(scratch) < end - start:
+            scratch = np.empty((end - start) // 8 * 8 + SOUGHT, bool)
+        yield _window(stream, start, end, scratch, last=end == size)
         start = end
 
 
@@ -98,20 +104,20 @@ def _end(stream: Bytes, start: int, window: int) -> int:
     """Just behind a zero byte near `start + window`, or the end of the stream."""
     at = start + window
     while at < len(stream):
-        zeros = np.flatnonzero(stream[at : at + window] == 0)
-        if len(zeros):
-            return at + int(zeros[0]) + 1
-        at += window
+        zero = stream[at : at + SOUGHT].tobytes().find(0)
+        if zero >= 0:
+            return at + zero + 1
+        at += SOUGHT
     return len(stream)
 
 
-def _window(stream: Bytes, start: int, end: int, last: bool) -> Frames:
+def _window(stream: Bytes, start: int, end: int, scratch: NDArray[np.bool_], last: bool) -> Frames:
     used = end - start
     work = stream[start:]
     if len(work) < used + PIECE:
         work = np.zeros(used + PIECE, "u1")
         work[:used] = stream[start:end]
-    begin, size = _runs(work[:used])
+    begin, size = _runs(work[:used], scratch)
     reason = np.full(len(begin), GOOD, "u1")
     reason[size > frame.MAX_ENCODED] = OVERSIZE
     if last and len(begin) and begin[-1] + size[-1] == used:
@@ -131,10 +137,10 @@ def _window(stream: Bytes, start: int, end: int, last: bool) -> Frames:
     return Frames(plain, at[good], decoded[good] - frame.CRC_SIZE, begin[kept] + start, size[kept], refused)
 
 
-def _runs(work: Bytes) -> tuple[Numbers, Numbers]:
+def _runs(work: Bytes, scratch: NDArray[np.bool_]) -> tuple[Numbers, Numbers]:
     """Start and size of each run of bytes between zeros; the end counts as a zero."""
     size = len(work)
-    is_zero = np.empty((size + 8) // 8 * 8, bool)
+    is_zero = scratch[: (size + 8) // 8 * 8]
     is_zero[size:] = True
     np.equal(work, 0, out=is_zero[:size])
     words = is_zero.view("u8")
