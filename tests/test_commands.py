@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+import typer
 
 from testbench.rigs.unix import UnixRig
 from tests.firmware.test_terms import START, every_kind
@@ -49,6 +50,22 @@ def test_every_command_is_there_and_explains_itself() -> None:
     shown = tonne("--help")
     assert shown.returncode == 0
     assert all(re.search(rf"\b{name}\b", shown.stdout) for name in names)
+
+
+def test_every_command_that_opens_a_port_can_capture_it() -> None:
+    """`conformance`, `demo` and `simulate` open none by --port: the first two keep captures in their folder."""
+    without = []
+    for entry in entry_points(group="tonne.commands"):
+        found = entry.load()
+        app = found if isinstance(found, typer.Typer) else typer.Typer()
+        if app is not found:
+            app.command(entry.name)(found)
+        command = typer.main.get_command(app)
+        for each in getattr(command, "commands", {entry.name: command}).values():
+            options = {option for parameter in each.params for option in parameter.opts}
+            if "--port" in options and not options & {"--capture", "--captures"}:
+                without.append(f"{entry.name} {each.name}")
+    assert not without
 
 
 @pytest.mark.parametrize("name", sorted(entry.name for entry in entry_points(group="tonne.commands")))

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hostlink import events, transport
-from hostlink.cli.options import Address, Baud, Json, Port, Timeout
+from hostlink.cli.options import Address, Baud, Capture, Json, Port, Timeout
 from hostlink.errors import ProofError
 from hostlink.meter import connect
 from protocol import events as layout
@@ -17,10 +17,11 @@ def show(
     address: Address = 255,
     baud: Baud = transport.DEFAULT_BAUD,
     timeout: Timeout = None,
+    capture: Capture = None,
     as_json: Json = False,
 ) -> None:
     """Read what happened to a meter: both event logs in order, their chains checked; ends 1 if a chain breaks."""
-    with connect(port, address, baud, timeout) as meter:
+    with connect(port, address, baud, timeout, capture=capture) as meter:
         serial = meter.identify().serial
         logs = {log: list(events.read(meter, log)) for log in layout.LOGS}
     found = sorted((event for log in logs.values() for event in log), key=lambda event: (event.order, event.log))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hostlink import transport
-from hostlink.cli.options import Address, Baud, Port, Timeout
+from hostlink.cli.options import Address, Baud, Capture, Port, Timeout
 from hostlink.cli.secret import PassphraseFile, open_keys, passphrase
 from hostlink.errors import UsageError
 from hostlink.keys import ROLES, KeyFile, enter
@@ -65,11 +65,12 @@ def provision(
     baud: Baud = transport.DEFAULT_BAUD,
     timeout: Timeout = None,
     wait: Annotated[float, typer.Option(help="seconds to wait for the meter's signing key")] = KEY_SECONDS,
+    capture: Capture = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Give a factory-new meter its keys, and keep the public key of its statements."""
     keys = open_keys(file, passphrase_file)
-    with connect(port, address, baud, timeout) as meter:
+    with connect(port, address, baud, timeout, capture=capture) as meter:
         serial = meter.identify().serial
         if meter.trust().provisioned:
             raise UsageError(f"expected a factory-new meter, {serial} has keys; `tonne keys rotate` replaces one")
@@ -90,11 +91,12 @@ def rotate(
     address: Address = 255,
     baud: Baud = transport.DEFAULT_BAUD,
     timeout: Timeout = None,
+    capture: Capture = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Replace a meter's key of one role. Whoever holds an older one is out from then on."""
     keys = open_keys(file, passphrase_file)
-    with connect(port, address, baud, timeout) as meter:
+    with connect(port, address, baud, timeout, capture=capture) as meter:
         serial = meter.identify().serial
         times = keys.rotations(role, serial) + 1
         fresh = keys.key(role, serial, times)

@@ -18,4 +18,8 @@ Capture = Annotated[
     Path | None,
     typer.Option("--capture", envvar="TONNE_CAPTURE", help="append every byte, with direction and time, to this file"),
 ]
+Captures = Annotated[
+    Path | None,
+    typer.Option("--captures", help="append every byte to SERIAL.tonne in this folder, a file for each unit"),
+]
 Memory = Annotated[int, typer.Option(help="MiB that records may take while they are worked on", min=64)]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hostlink.blobs import push
-from hostlink.cli.options import Address, Baud, Port
+from hostlink.cli.options import Address, Baud, Capture, Port, Timeout
 from hostlink.cli.secret import Keys, PassphraseFile, open_keys
 from hostlink.errors import UsageError
 from hostlink.keys import enter
@@ -69,12 +69,17 @@ def push_(
         str | None, typer.Option(help="of a profile with several periods, that which holds on this day")
     ] = None,
     keys: Keys = None,
+    timeout: Timeout = None,
+    capture: Capture = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Compile a profile and push it; it takes over when the meter's running interval ends. A push that broke off resumes."""
     one = chosen(compile_profile(ready.load(source)), on)
     opened = open_keys(keys, passphrase_file) if keys else None
-    with connect(port, address, baud) as meter, enter(meter, opened) if opened else nullcontext():
+    with (
+        connect(port, address, baud, timeout, capture=capture) as meter,
+        enter(meter, opened) if opened else nullcontext(),
+    ):
         pushed = push(meter, messages.PROFILE, one.data)
     resumed = f", went on from byte {pushed.resumed}" if pushed.resumed else ""
     print(f"pushed {pushed.digest.hex()[:16]}, {len(one.data)} bytes{resumed}; in force from {pushed.effective}")
