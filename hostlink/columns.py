@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hostlink.bulk import Bytes, Frames, Numbers, sliding
+from hostlink.bulk import Frames
 from hostlink.records import layout
+from hostlink.stuffing import Bytes, Numbers, sliding
 from hostlink.tables import dtype
 from protocol import frame, messages
 

@@ -3,15 +3,18 @@
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostlink import bulk, columns
+from hostlink import bulk, columns, stuffing, stuffing_compiled
 from hostlink.errors import DataError
 from hostlink.meter import block
 from hostlink.tables import dtype
 from protocol import frame, messages, records
 from protocol.deframer import Deframer
+
+both = pytest.mark.parametrize("scan", [stuffing.scan, stuffing_compiled.scan], ids=["numpy", "compiled"])
 
 Run = tuple[int, int, str | bytes]
 """Offset and size of a run between zeros, and its frame or the reason it is refused."""
@@ -35,9 +38,9 @@ def one_by_one(data: bytes) -> list[Run]:
     return found
 
 
-def in_bulk(data: bytes, window: int) -> list[Run]:
+def in_bulk(data: bytes, window: int, scan: stuffing.Scan = stuffing.scan) -> list[Run]:
     found: list[Run] = []
-    for part in bulk.frames(data, window):
+    for part in bulk.frames(data, window, scan):
         for at, size, offset, encoded in zip(part.at, part.size, part.offset, part.encoded, strict=True):
             found.append((offset, encoded, part.plain[at : at + size].tobytes()))
         for offset, size, reason in zip(*part.refused, strict=True):
@@ -89,17 +92,37 @@ def streams(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
+@both
 @settings(max_examples=150, deadline=None)
-@given(streams(), st.sampled_from([1, 100, 1500, 5000, bulk.WINDOW]))
-def test_same_as_one_by_one(data: bytes, window: int) -> None:
-    assert in_bulk(data, window) == one_by_one(data)
+@given(data=streams(), window=st.sampled_from([1, 100, 1500, 5000, bulk.WINDOW]))
+def test_same_as_one_by_one(scan: stuffing.Scan, data: bytes, window: int) -> None:
+    assert in_bulk(data, window, scan) == one_by_one(data)
 
 
+@both
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from([0, 1, 2, 3, 9, 254, 255]), max_size=3000).map(bytes))
-def test_same_on_streams_of_codes(data: bytes) -> None:
+@given(data=st.lists(st.sampled_from([0, 1, 2, 3, 9, 254, 255]), max_size=3000).map(bytes))
+def test_same_on_streams_of_codes(scan: stuffing.Scan, data: bytes) -> None:
     """Bytes that are all plausible codes: many steps, codes that end beyond the run, empty runs."""
-    assert in_bulk(data, 700) == one_by_one(data)
+    assert in_bulk(data, 700, scan) == one_by_one(data)
+
+
+@both
+def test_as_many_runs_as_fit_into_bytes(scan: stuffing.Scan) -> None:
+    data = b"\1\0" * 5000
+    assert in_bulk(data, bulk.WINDOW, scan) == one_by_one(data)
+
+
+@both
+def test_a_run_longer_than_a_window(scan: stuffing.Scan) -> None:
+    data = frame.encode(1, 0, 1, messages.IDENTIFY) + b"\x55" * 100_000 + frame.encode(1, 0, 2, messages.IDENTIFY)
+    assert in_bulk(data, 3000, scan) == one_by_one(data)
+
+
+def test_a_large_stream_is_scanned_compiled() -> None:
+    choice = stuffing.Choice()
+    assert choice.scanner(stuffing.WORTH - 1) is stuffing.scan
+    assert choice.scanner(1) is stuffing_compiled.scan
 
 
 @settings(max_examples=100, deadline=None)
