@@ -29,19 +29,27 @@ def decode(encoded: bytes) -> Message:
     """The message in `encoded`, the bytes of one frame without its delimiters. Raises DataError."""
     is_one_run = encoded and encoded[0] == len(encoded) and 0 not in encoded
     plain = encoded[1:].translate(_WHITEN) if is_one_run else unstuff(encoded)
+    if crc32(plain) != RESIDUE:
+        _check_size(plain)
+        raise DataError(f"expected a good CRC, got {len(plain)} bytes without one; noise, or another baud rate?")
+    try:
+        return _READERS[plain[1] << 8 | plain[3]](plain)
+    except (KeyError, IndexError, StructError):
+        return _other(plain)
+
+
+def _other(plain: bytes) -> Message:
+    """A frame with a good CRC that no reader takes: a list, an unknown code, or of a size that its code does not have."""
+    _check_size(plain)
+    address, control, sequence, code = plain[: frame.HEADER_SIZE]
+    if control << 8 | code in _READERS:
+        raise DataError(f"expected another body of message {code:#04x}, got {len(plain) - frame.MIN_FRAME} bytes")
+    return Message(address, control, sequence, code, plain[frame.HEADER_SIZE : -frame.CRC_SIZE])
+
+
+def _check_size(plain: bytes) -> None:
     if not frame.MIN_FRAME <= len(plain) <= frame.MAX_FRAME:
         raise DataError(f"expected a frame of {frame.MIN_FRAME} to {frame.MAX_FRAME} bytes, got {len(plain)}")
-    if crc32(plain) != RESIDUE:
-        raise DataError(f"expected a good CRC, got {len(plain)} bytes without one; noise, or another baud rate?")
-    read = _READERS.get(plain[1] << 8 | plain[3])
-    if read is None:
-        address, control, sequence, code = plain[:4]
-        return Message(address, control, sequence, code, plain[frame.HEADER_SIZE : -frame.CRC_SIZE])
-    try:
-        return read(plain)
-    except StructError:
-        size = len(plain) - frame.MIN_FRAME
-        raise DataError(f"expected another body of message {plain[3]:#04x}, got {size} bytes") from None
 
 
 def unstuff(encoded: bytes) -> bytes:
@@ -73,10 +81,10 @@ def _reader(layout: Layout, name: str) -> Callable[[bytes], Message]:
         body.append({"u48": f"v{n} | w{n} << 32", "fx128": f"from_bytes(v{n}, 'little')"}.get(field.kind, f"v{n}"))
     text = f"""
 def read(plain):
-    address, control, sequence, code, {"".join(part + ", " for part in parts)}_ = unpack(plain)
+    {", ".join(["address", "control", "sequence", "code", *parts])} = unpack(plain)
     return new(Message, (address, control, sequence, code, new(Body, ({"".join(value + ", " for value in body)}))))
 """
-    code = "<BBBB" + layout.code.removeprefix("<") + "I"
+    code = f"<BBBB{layout.code.removeprefix('<')}{frame.CRC_SIZE}x"
     names = {
         "unpack": Struct(code).unpack,
         "new": tuple.__new__,
