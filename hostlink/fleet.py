@@ -20,7 +20,10 @@ from hostlink.vouching import tail, vouch
 PEEK = 1 << 18
 EXPANSION = 8
 """Memory that the work on a job takes, as a multiple of its files: bytes, frames decoded, records, columns."""
-SMALLEST_JOB = 1 << 20
+SMALLEST_JOB = 4 << 20
+"""Bytes of files below which a job is not split: some 150 ms of work, beside which handing it out costs nothing."""
+JOBS_A_WORKER = 4
+"""Jobs for each worker, at least, so that none is left with half the work."""
 
 
 class File(NamedTuple):
@@ -67,6 +70,7 @@ def plan(
     memory: int = 1 << 30,
     workers: int = 1,
     publics: Mapping[str, bytes] | None = None,
+    smallest: int = SMALLEST_JOB,
 ) -> Plan:
     """Jobs over captures, folders of captures, decoded folders and archives. Raises UsageError, DataError.
 
@@ -81,10 +85,12 @@ def plan(
         for group, file in _files(path, images, result):
             groups.setdefault(group, []).append(file)
     keys = dict(publics) if publics is not None else _keys_within(groups, result)
-    limit = max(memory // (EXPANSION * workers), SMALLEST_JOB)
+    sizes = {group: sum(f.path.stat().st_size for f in files if f.path.exists()) for group, files in groups.items()}
+    share = sum(sizes.values()) // (JOBS_A_WORKER * workers) + 1 if workers > 1 else memory
+    limit = max(min(memory // (EXPANSION * workers), share), smallest)
     jobs: list[Job] = []
-    for files in groups.values():
-        size = sum(file.path.stat().st_size for file in files if file.path.exists())
+    for group, files in groups.items():
+        size = sizes[group]
         if not jobs or jobs[-1].size + size > limit:
             jobs.append(Job([], images, chain, publics=keys))
         jobs[-1].files += files

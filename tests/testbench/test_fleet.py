@@ -96,20 +96,25 @@ def test_the_comparison_can_fail(planted_fleet: tuple[Path, list[faults.Planted]
 
 def test_the_same_on_every_engine(planted_fleet: tuple[Path, list[faults.Planted]]) -> None:
     out, _ = planted_fleet
+    planned = fleet.plan([out], workers=2, smallest=100_000)
+    assert len(planned.jobs) >= 8
     said = [
-        json.loads(tonne("verify", str(out), "--json", "--memory", "64", *options, code=1))
-        for options in (("--workers", "1"), ("--workers", "2"), ("--engine", "dask", "--workers", "2"))
+        merged([planned.result, *(result for _, result in engines.results(planned.jobs, engine, workers))]).as_json()
+        for engine, workers in (("local", 1), ("local", 2), ("dask", 2))
     ]
     assert said[0] == said[1] == said[2]
     assert said[0]["records"] > 11_000
+    told = json.loads(tonne("verify", str(out), "--json", "--memory", "64", "--engine", "dask", code=1))
+    assert told == said[0] | {"chain_followed": True}
 
 
 def test_memory_bounds_the_jobs(planted_fleet: tuple[Path, list[faults.Planted]]) -> None:
     out, _ = planted_fleet
     total = sum(p.stat().st_size for p in out.rglob("*.tonne"))
-    small = fleet.plan([out], memory=1, workers=1).jobs
-    assert len(small) >= total // fleet.SMALLEST_JOB
-    assert all(job.size <= fleet.SMALLEST_JOB for job in small)
+    small = fleet.plan([out], memory=1, workers=1, smallest=100_000).jobs
+    assert len(small) >= total // 100_000 > 3
+    assert all(job.size <= 100_000 for job in small)
+    assert len(fleet.plan([out], workers=2, smallest=100_000).jobs) >= 2 * fleet.JOBS_A_WORKER
     assert len(fleet.plan([out], memory=1 << 30).jobs) == 1
 
 
