@@ -118,7 +118,8 @@ $(ESP32_STUBS): $(READY)
 	$(PIP) --target $@ --upgrade 'micropython-esp32-stubs>=1.26,<2'
 	touch $@
 
-# The host's speed beside peers and the limit: out/bench-host/table.md and plot.png. FULL=--full verifies 10^8 records.
+# The host's speed beside peers and the limit: out/bench-host/table.md and plot.png. FULL=--full verifies 10^8 records;
+# FULL="--only bulk" runs one part.
 bench-host: $(READY)
 	$(PIP) --editable '.[bench]'
 	$(BIN)/python -m testbench.bench.host $(FULL)

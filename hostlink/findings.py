@@ -79,6 +79,11 @@ class Result:
         return sorted(finding for finding in self.findings if finding.severity == FAULT)
 
     @property
+    def proved(self) -> bool:
+        """Whether there are records and all of them prove."""
+        return bool(self.records) and not self.faults
+
+    @property
     def notices(self) -> list[Finding]:
         """The findings that prove and are worth a look."""
         return sorted(finding for finding in self.findings if finding.severity == NOTICE)
@@ -87,7 +92,7 @@ class Result:
         """Plain values, totals as decimal text."""
         return {
             "schema": 1,
-            "proved": not self.faults,
+            "proved": self.proved,
             "meters": self.meters,
             "records": self.records,
             "chain_checked": self.chained,

@@ -79,7 +79,7 @@ def restate(shard: Shard, new: Image, since: int = 0, until: int = 1 << 32) -> l
     faults = verify_shard(shard).faults
     if faults:
         raise ProofError(
-            f"{shard.meter}: expected records that prove, {len(faults)} faults, the first: {faults[0].text}"
+            f"{shard.meter}: expected records that prove, got {len(faults)} fault(s), the first: {faults[0].text}"
         )
     found = []
     for rows in shard.rows.values():

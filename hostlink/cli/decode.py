@@ -48,8 +48,14 @@ def decode(
             else:
                 records, refused, skipped = records + done.records, refused + done.refused, skipped + done.was_done
             advance()
-    print(f"{len(inputs)} files: {records} records, {refused} runs of bytes refused, {skipped} files were done before")
+    listed = f" (listed in {out / decoding.DONE})" if refused else ""
+    came = f"{_count(records, 'record')}, {_count(refused, 'run')} of bytes refused{listed}"
+    print(f"{_count(len(inputs), 'file')}: {came}, {_count(skipped, 'file')} done before")
     for line in failed:
         print(f"not read: {line}")
     if failed:
         raise typer.Exit(DataError.exit_code)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hostlink.cli.options import Json, Memory
-from hostlink.errors import UsageError
+from hostlink.cli.progress import bar
+from hostlink.errors import ProofError, UsageError
 
 SHOWN = 100
 
@@ -29,7 +30,8 @@ def query(
 
     if form not in ("table", "csv", "json"):
         raise UsageError(f"--format: expected table, csv or json, got {form}")
-    answer = asking.ask(folder, question, memory << 20)
+    with bar("asking", None, Console(stderr=True)):
+        answer = asking.ask(folder, question, memory << 20)
     if form == "csv":
         import pyarrow.csv
 
@@ -56,9 +58,13 @@ def restate(
     old: Annotated[list[Path] | None, typer.Option(help="image of an old profile that the files do not bring")] = None,
     since: Annotated[str | None, typer.Option(help="records that began from this day on, UTC: 2026-01-01")] = None,
     until: Annotated[str | None, typer.Option(help="records that began before this day, UTC")] = None,
+    memory: Memory = 1024,
     as_json: Json = False,
 ) -> None:
-    """Compute what restated factors change, from archived increments. Old totals stay; the correction names both profiles."""
+    """Compute what restated factors change, from archived increments. Old totals stay; the correction names both profiles.
+
+    Records that do not prove are left out, and end it with 1.
+    """
     from hostlink import fleet, restate
     from hostlink.decoding import write_whole
     from hostlink.extract import add_image
@@ -67,14 +73,20 @@ def restate(
     image = add_image({}, profile.read_bytes()) if profile.is_file() else None
     if image is None:
         raise UsageError(f"--profile: expected a profile image in {profile}; compile it with `tonne profile compile`")
-    planned = fleet.plan(files, old or ())
+    planned = fleet.plan(files, old or (), memory=memory << 20)
     made = []
+    left_out: list[str] = []
     result = planned.result
-    for job in planned.jobs:
-        for shard in fleet.collect(job, result):
-            made += restate.restate(shard, image, _day(since, 0), _day(until, 1 << 32))
-    if result.faults:
-        raise UsageError(f"expected files that verify: {result.faults[0].text}; see tonne verify")
+    begin, end = _day(since, 0), _day(until, 1 << 32)
+    with bar("restating", len(planned.jobs), Console(stderr=True)) as advance:
+        for job in planned.jobs:
+            for shard in fleet.collect(job, result):
+                try:
+                    made += restate.restate(shard, image, begin, end)
+                except ProofError as error:
+                    left_out.append(str(error))
+            advance()
+    left_out += [fault.text for fault in result.faults]
     for correction in made:
         text = json.dumps(correction.as_json(), indent=1, ensure_ascii=False) + "\n"
         name = f"{correction.meter}-{correction.first}-{correction.last}"
@@ -90,8 +102,11 @@ def restate(
                 print(
                     f"{correction.meter}: records {correction.first} to {correction.last}, {row['quantity']}: {row['correction']}"
                 )
-    if not made:
+    if not made and not left_out:
         print("nothing to restate: no record under another profile in this time")
+    if left_out:
+        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        raise ProofError(f"not restated: {left_out[0]}{more}; `tonne verify` has all")
 
 
 def _day(text: str | None, default: int) -> int:

@@ -37,13 +37,15 @@ def verify(
 
     count = workers or os.cpu_count() or 1
     keys = vouching.publics(public) if public else None
-    planned = fleet.plan(files, profile or (), chain=chain, memory=memory << 20, workers=count, publics=keys)
+    console = Console(stderr=True)
+    with bar("planning", None, console):
+        planned = fleet.plan(files, profile or (), chain=chain, memory=memory << 20, workers=count, publics=keys)
     if not planned.jobs:
         raise UsageError("expected captures or an archive, there is no file to verify")
     if engine == "local":
         count = min(count, len(planned.jobs))
     result = planned.result
-    with bar("verifying", sum(len(job.files) for job in planned.jobs), Console(stderr=True)) as advance:
+    with bar("verifying", sum(len(job.files) for job in planned.jobs), console) as advance:
         for job, part in engines.results(planned.jobs, engine, count):
             result.merge(part)
             advance(len(job.files))
@@ -51,7 +53,7 @@ def verify(
         print(json.dumps(result.as_json() | {"chain_followed": chain}, indent=1, ensure_ascii=False))
     else:
         _show(result, chain, Console())
-    if result.faults:
+    if not result.proved:
         raise typer.Exit(1)
 
 
@@ -81,7 +83,11 @@ def _show(result: Result, chain: bool, console: Console) -> None:
         console.print(f"  {kind}: {KINDS[kind]}", markup=False, highlight=False, soft_wrap=True)
     _list([f for f in result.notices if f.kind != "duplicate"], "notice", console)
     faults = len(result.faults)
-    console.print(f"NOT proved: {faults} fault{'s' * (faults > 1)}" if faults else "proved", highlight=False)
+    if result.proved:
+        console.print("proved", highlight=False)
+    else:
+        reason = f"{faults} fault{'s' * (faults > 1)}" if faults else "no interval records in these files"
+        console.print(f"NOT proved: {reason}", highlight=False)
 
 
 def _list(findings: list[Finding], word: str, console: Console) -> None:

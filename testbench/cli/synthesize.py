@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from hostlink.cli.progress import bar
+from hostlink.errors import UsageError
 
 
 def synthesize(
@@ -30,6 +31,9 @@ def synthesize(
 
     order = fleet.Order(meters, days, seed, planting.parse(faults, meters))
     with bar("synthesizing", meters, Console(stderr=True)) as advance:
-        planted = fleet.synthesize(order, out, advance, workers or os.cpu_count() or 1)
+        try:
+            planted = fleet.synthesize(order, out, advance, workers or os.cpu_count() or 1)
+        except OSError as error:
+            raise UsageError(f"expected to write to {out}: {error.strerror or error}; the archive is not whole") from None
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(p.kind for p in planted).items())) or "none"
     print(f"{out}: {meters} meters, {days} days, {meters * days * 96} records; planted: {kinds} (planted.json)")

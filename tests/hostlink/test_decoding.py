@@ -105,8 +105,11 @@ def test_text_formats_say_the_same(tmp_path: Path) -> None:
 def test_refused_runs_are_kept_with_offset_and_reason(tmp_path: Path) -> None:
     good = identity("A", 1) + replies(rows(90), 1)
     modbus = bytes.fromhex("010300000002c40b")
+    meter_bus = bytes.fromhex("680808680800723412785603041016")
+    dlt645 = bytes.fromhex("fefefefe6861010000000068910833333433333333338a16")
     wrong = messages.RECORDS_REPLY.pack(0, 0, 9, 9, *SHAPE) + b"too short"
-    data = good + modbus + good + frame.encode(1, frame.CONTROL_REPLY, 0, messages.RECORDS, wrong) + good[:-30]
+    lying = frame.encode(1, frame.CONTROL_REPLY, 0, messages.RECORDS, wrong)
+    data = good + modbus + good + meter_bus + good + dlt645 + good + lying + good[:-30]
     (tmp_path / "mixed.raw").write_bytes(data)
     done = decoding.decode_file(tmp_path / "mixed.raw", tmp_path / "out")
     about = json.loads(next((tmp_path / "out/_inputs").iterdir()).read_text())
@@ -117,6 +120,10 @@ def test_refused_runs_are_kept_with_offset_and_reason(tmp_path: Path) -> None:
         assert data[each["offset"] : each["offset"] + each["size"]].hex() == each["data"]
     first = about["refused"][0]
     assert (first["offset"], first["data"]) == (len(good), "0103"), "the Modbus request up to its first zero"
+    refused = bytes.fromhex("".join(each["data"] for each in about["refused"]))
+    for foreign in (modbus, meter_bus, dlt645):
+        assert foreign.replace(b"\0", b"") in refused.replace(b"\0", b""), "every byte of another protocol is kept"
+    assert done.records == 4 * 90 + 81, "what stood between cost no record; the last reply was cut"
 
 
 def test_again_gives_the_same_and_repeats_nothing(tmp_path: Path) -> None:
@@ -150,7 +157,7 @@ def test_killed_run_goes_on(tmp_path: Path) -> None:
     done = len(list(tmp_path.glob("out/_inputs/*.json")))
     assert 3 <= done < 12
     again = subprocess.run([*command, str(tmp_path / "out")], check=True, capture_output=True, text=True)
-    assert f"{done} files were done before" in again.stdout
+    assert f"{done} files done before" in again.stdout
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 

@@ -1,11 +1,14 @@
 """Whole fleets: archives of which any altered byte is told, every planted fault found and nothing else, on every engine."""
 
+import io
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,6 +192,29 @@ def test_other_bad_input(tmp_path: Path) -> None:
         faults.parse("gap=x", 100)
 
 
+def test_files_without_records_prove_nothing(tmp_path: Path) -> None:
+    (tmp_path / "noise.raw").write_bytes(random.Random(1).randbytes(4000))
+    (tmp_path / "empty.tonne").touch()
+    for name in ("noise.raw", "empty.tonne"):
+        assert "NOT proved: no interval records" in tonne("verify", str(tmp_path / name), code=1)
+        assert not json.loads(tonne("verify", str(tmp_path / name), "--json", code=1))["proved"]
+
+
+def test_a_fleet_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert "the archive is not whole" in tonne("synthesize", "-o", str(tmp_path / "file" / "f"), "--meters", "2", code=2)
+
+
+def test_a_full_disk_leaves_no_fleet_that_verifies(tmp_path: Path) -> None:
+    def little() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    command = [str(Path(sys.executable).with_name("tonne")), "synthesize", "-o", str(tmp_path / "f"), "--meters", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=little)
+    assert done.returncode == 2 and "the archive is not whole" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "f" / archive.MANIFEST).exists()
+
+
 def test_unreachable_scheduler() -> None:
     with pytest.raises(UsageError, match=r"expected a Dask scheduler at tcp://127\.0\.0\.1:9"):
         list(engines.results([fleet.Job()], "dask=tcp://127.0.0.1:9", 1))
@@ -250,15 +276,15 @@ def test_demo_leaves_an_archive_that_proves(tmp_path: Path) -> None:
 def test_progress_comes_after_two_seconds_and_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
-    times = iter([0.0, 1.0, 2.5, 3.0, 4.0])
-    monkeypatch.setattr("hostlink.cli.progress.time.monotonic", lambda: next(times, 9.0))
-    console = Console(force_terminal=True, width=80, file=open(os.devnull, "w"), record=True)  # noqa: SIM115, PTH123
-    with bar("working", 3, console) as advance:
-        advance()
-        before = console.export_text(clear=False)
-        advance()
-        advance()
-    assert "working" not in before
+    monkeypatch.setattr("hostlink.cli.progress.PATIENCE", 0.2)
+    for terminal in (True, False):
+        console = Console(force_terminal=terminal, width=80, file=io.StringIO())
+        with bar("working", 3, console) as advance:
+            advance()
+            assert "working" not in console.file.getvalue()  # type: ignore[attr-defined]
+            time.sleep(0.6)
+            assert ("working" in console.file.getvalue()) == terminal  # type: ignore[attr-defined]
+            assert ("1/3" in console.file.getvalue()) == terminal  # type: ignore[attr-defined]
 
 
 def test_totals_are_exact_sums_of_the_last_registers(planted_fleet: tuple[Path, list[faults.Planted]]) -> None:

@@ -139,6 +139,17 @@ def test_records_that_do_not_prove_are_not_restated(fleet: tuple[Path, dict[str,
         restate(Shard("Q-0", {SHAPE: meters["Q-0"].rows}, images), Image(other))
 
 
+def test_one_meter_that_does_not_prove_keeps_no_other_from_being_restated(
+    fleet: tuple[Path, dict[str, Meter], list[faults.Planted]], tmp_path: Path
+) -> None:
+    folder, _, _ = fleet
+    (tmp_path / "new.bin").write_bytes(restated(1000))
+    files = [str(folder.parent / f"{n}.tonne") for n in (0, 2)]
+    said = tonne("restate", *files, "--profile", str(tmp_path / "new.bin"), "-o", str(tmp_path / "out"), code=1)
+    assert "not restated: Q-2" in said
+    assert [path.name[:3] for path in (tmp_path / "out" / query.RESTATEMENTS).iterdir()] == ["Q-0"]
+
+
 def test_commands(fleet: tuple[Path, dict[str, Meter], list[faults.Planted]]) -> None:
     folder, _, _ = fleet
     assert "Q-1" in tonne("query", str(folder), "gaps")

@@ -1,11 +1,16 @@
-"""`make bench-host`: one run, a table and a plot in out/bench-host. `--full` also verifies 10**8 records."""
+"""`make bench-host`: one run, a table and a plot in out/bench-host. `--full` also verifies 10**8 records.
 
+`--only PART` runs one part.
+"""
+
+import argparse
 import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from math import isnan, nan
 from pathlib import Path
 from zlib import crc32
 
@@ -21,24 +26,49 @@ from testbench.bench.host.measure import Row, seconds
 OUT = Path("out/bench-host")
 
 
+PARTS = ("bulk", "frame", "resync", "verify", "scale", "dask", "columns")
+
+
 def main() -> None:
     """Measure everything, print and write the table, draw the plot; ends 1 if a target is missed."""
-    full = "--full" in sys.argv
+    parser = argparse.ArgumentParser(prog="python -m testbench.bench.host", description="The host's speed.")
+    parser.add_argument("--full", action="store_true", help="verify 10^8 records, too")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part, printed and not written; may be repeated")
+    arguments = parser.parse_args()
+    wanted = arguments.only or PARTS
     started = time.monotonic()
-    rows = [*bulk_decode(), *one_frame(), *resync()]
+    powers = [5, 6, 7, 8] if arguments.full else [5, 6, 7]
+    points: list[tuple[int, float, int]] = []
     with tempfile.TemporaryDirectory(prefix="tonne-bench-") as name:
-        folder = scale.archive(Path(name) / "fleet")
-        rows += verification(folder)
-        points = scale.linear(folder, [5, 6, 7, 8] if full else [5, 6, 7])
-        rows += linearity(points)
-        rows += dask(folder)
-        size = scale.parquet(Path(name) / "demo")
-        rows.append(Row("columns", "Parquet, the demo's records", size, "bytes/record", "<= 14", size <= 14))
-    OUT.mkdir(parents=True, exist_ok=True)
-    show(rows)
-    largest = "10^8 records too" if full else "10^8 records not run (--full)"
+        folder = Path(name) / "fleet"
+        if {"verify", "scale", "dask"} & set(wanted):
+            scale.archive(folder)
+
+        def scaled() -> list[Row]:
+            points.extend(scale.linear(folder, powers))
+            return linearity(points)
+
+        work = dict(
+            zip(
+                PARTS,
+                (
+                    bulk_decode,
+                    one_frame,
+                    resync,
+                    lambda: verification(folder),
+                    scaled,
+                    lambda: dask(folder),
+                    lambda: parquet(Path(name)),
+                ),
+                strict=True,
+            )
+        )
+        rows = [row for part in PARTS if part in wanted for row in work[part]()]
+    show(rows, write=not arguments.only)
+    largest = "10^8 records too" if arguments.full else "10^8 records not run (--full)"
     print(f"{len(rows)} rows in {time.monotonic() - started:.0f} s on {scale.cores()} cores; {largest}")
-    plot(rows, points)
+    if not arguments.only:
+        plot(rows, points)
     sys.exit(any(row.met is False for row in rows))
 
 
@@ -96,6 +126,7 @@ def one_frame() -> list[Row]:
         rate = count / took[name]
         wanted = "one typed" in name
         rows.append(Row("frame", name, rate, "frames/s", ">= 1 M" if wanted else "", rate >= 1e6 if wanted else None))
+    rows += [Row("frame", f"{name}: no package for Python here", nan, "frames/s") for name in peers.ALL if name not in work]
     return rows
 
 
@@ -154,17 +185,25 @@ def dask(folder: Path) -> list[Row]:
     ]
 
 
-def show(rows: list[Row]) -> None:
+def parquet(folder: Path) -> list[Row]:
+    """Size of the real series' records."""
+    size = scale.parquet(folder / "demo")
+    return [Row("columns", "Parquet, the demo's records", size, "bytes/record", "<= 14", size <= 14)]
+
+
+def show(rows: list[Row], write: bool) -> None:
     """Print the table, and write it as Markdown."""
     table = Table("what", "", "rate", "unit", "target", "")
     lines = ["| what | | rate | unit | target | |", "|---|---|---:|---|---|---|"]
     for row in rows:
-        rate = f"{row.rate:,.0f}" if row.rate >= 1000 else f"{row.rate:.3g}"
+        rate = "not measured" if isnan(row.rate) else f"{row.rate:,.0f}" if row.rate >= 1000 else f"{row.rate:.3g}"
         met = {None: "", True: "met", False: "MISSED"}[row.met]
         table.add_row(row.group, row.name, rate, row.unit, row.target, met)
         lines.append(f"| {row.group} | {row.name} | {rate} | {row.unit} | {row.target} | {met} |")
     Console(width=140).print(table)
-    (OUT / "table.md").write_text("\n".join(lines) + "\n")
+    if write:
+        OUT.mkdir(parents=True, exist_ok=True)
+        (OUT / "table.md").write_text("\n".join(lines) + "\n")
 
 
 def plot(rows: list[Row], points: list[tuple[int, float, int]]) -> None:
@@ -175,7 +214,7 @@ def plot(rows: list[Row], points: list[tuple[int, float, int]]) -> None:
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
-    bars = sorted((row for row in rows if row.group == "frame"), key=lambda row: row.rate)
+    bars = sorted((row for row in rows if row.group == "frame" and not isnan(row.rate)), key=lambda row: row.rate)
     left.barh(
         [row.name for row in bars],
         [row.rate for row in bars],
