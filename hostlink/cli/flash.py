@@ -14,7 +14,7 @@ from rich.table import Table
 
 from hostlink.calibrate.plan import load
 from hostlink.calibrate.run import bench_command
-from hostlink.cli.options import Timeout
+from hostlink.cli.options import Captures, Timeout
 from hostlink.cli.progress import bars
 from hostlink.cli.secret import PassphraseFile, open_keys
 from hostlink.errors import DataError, FlashError, UsageError
@@ -49,6 +49,7 @@ def flash(
     calibration: Annotated[
         Path | None, typer.Option(help="steps of the calibration bench: a TOML file (docs/calibration.md)")
     ] = None,
+    captures: Captures = None,
     timeout: Timeout = None,
     erase: Annotated[bool, typer.Option("--erase", help="clear a board that holds other files")] = False,
 ) -> None:
@@ -69,6 +70,7 @@ def flash(
         opened,
         steps,
         partial(bench_command, steps.command) if steps else None,
+        captures=captures,
         timeout=timeout,
         image=software_digest(application),
     )

@@ -22,7 +22,7 @@ CLOCK_LIMIT_S = 2.0
 
 def finish(unit: Unit, plan: Plan, step: Progress) -> None:
     """All of it; `unit.detail` gets what was found. Raises FlashError, LinkError, UsageError."""
-    with _meter(unit.port, plan) as meter:
+    with _meter(unit, plan) as meter:
         step("identity", 0, 1)
         _identify(meter, unit, plan)
         step("keys", 0, 1)
@@ -40,15 +40,18 @@ def finish(unit: Unit, plan: Plan, step: Progress) -> None:
 class _meter:
     """The meter behind a port once it serves: the port may go and come back while the board restarts."""
 
-    def __init__(self, url: str, plan: Plan) -> None:
-        self._url, self._address, self._clock, self._timeout = url, plan.config["address"], plan.clock, plan.timeout
+    def __init__(self, unit: Unit, plan: Plan) -> None:
+        self._url, self._address, self._clock, self._timeout = unit.port, plan.config["address"], plan.clock, plan.timeout
+        self._capture = plan.captures / f"{unit.serial}.tonne" if plan.captures else None
 
     def __enter__(self) -> Meter:
         limit = max(START_S, START_S * (self._timeout or 0))
         end = self._clock() + limit
         while True:
             try:
-                self._open = connect(self._url, self._address, timeout=self._timeout, clock=self._clock)
+                self._open = connect(
+                    self._url, self._address, timeout=self._timeout, capture=self._capture, clock=self._clock
+                )
                 meter = self._open.__enter__()
                 try:
                     meter.ask(messages.IDENTIFY, timeout=self._timeout or 1.0, retries=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hostlink.calibrate.plan import Plan as CalibrationPlan
@@ -25,7 +26,7 @@ class Plan:
 
     erase: clear a filesystem that holds foreign files. reference: for the test of what is counted. keys: the manufacturer's, of
     which each unit's are made; without them a unit stays factory-new. calibration: the bench's steps, which `bench(port)` carries
-    out. clock: of time-outs. timeout: seconds for a reply, where the board is slower than its line. image: digest of what an image
+    out. captures: folder for every byte of the meters' lines, SERIAL.tonne for each. clock: of time-outs. timeout: seconds for a reply, where the board is slower than its line. image: digest of what an image
     of this release has frozen in.
     """
 
@@ -39,6 +40,7 @@ class Plan:
     keys: KeyFile | None = None
     calibration: CalibrationPlan | None = None
     bench: Callable[[str], Bench] | None = None
+    captures: Path | None = None
     clock: Callable[[], float] = time.monotonic
     timeout: float | None = None
     image: bytes = b""
