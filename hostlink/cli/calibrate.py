@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from rich.table import Table
 from hostlink import transport
 from hostlink.calibrate.plan import Plan, load
 from hostlink.calibrate.run import Calibration, bench_command
-from hostlink.cli.options import Address, Baud
+from hostlink.cli.options import Address, Baud, Captures
 from hostlink.cli.progress import bars
 from hostlink.cli.secret import Keys, PassphraseFile, open_keys
 from hostlink.errors import CalibrationError, TonneError, UsageError
@@ -52,6 +53,7 @@ def calibrate(
     break_seal: Annotated[bool, typer.Option("--break-seal", help="calibrate a sealed meter: its seal breaks")] = False,
     address: Address = 255,
     baud: Baud = transport.DEFAULT_BAUD,
+    captures: Captures = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Measure meters against a reference, adjust what is off, measure again, and leave a record of each."""
@@ -63,7 +65,11 @@ def calibrate(
         raise UsageError(f"expected the station's records in {records}, there is no such file")
     console = Console()
     with bars((STEP,), console) as begin, ThreadPoolExecutor(max_workers=len(port)) as pool:
-        jobs = [pool.submit(_one, url, address, baud, steps, opened, break_seal, _steps(begin(url))) for url in port]
+        jobs = []
+        for url in port:
+            capture = captures / f"{re.sub(r'[^A-Za-z0-9]+', '_', url).strip('_')}.tonne" if captures else None
+            told = _steps(begin(url))
+            jobs.append(pool.submit(_one, url, address, baud, capture, steps, opened, break_seal, told))
         outcomes = [job.result() for job in jobs]
     for outcome in outcomes:
         _keep(outcome, out, records)
@@ -83,6 +89,7 @@ def _one(
     url: str,
     address: int,
     baud: int,
+    capture: Path | None,
     plan: Plan,
     keys: KeyFile | None,
     break_seal: bool,
@@ -90,7 +97,7 @@ def _one(
 ) -> Outcome:
     outcome = Outcome(url, "", [])
     try:
-        with connect(url, address, baud) as meter:
+        with connect(url, address, baud, capture=capture) as meter:
             outcome.serial = meter.identify().serial
             job = Calibration(meter, bench_command(plan.command, url), plan.settle_s, record=outcome.steps)
             job.run(plan, outcome.serial, keys, break_seal, told)

@@ -20,6 +20,6 @@ Capture = Annotated[
 ]
 Captures = Annotated[
     Path | None,
-    typer.Option("--captures", help="append every byte to SERIAL.tonne in this folder, a file for each unit"),
+    typer.Option("--captures", help="append every byte, with direction and time, to files in this folder, one for each meter"),
 ]
 Memory = Annotated[int, typer.Option(help="MiB that records may take while they are worked on", min=64)]

@@ -26,8 +26,8 @@ class Plan:
 
     erase: clear a filesystem that holds foreign files. reference: for the test of what is counted. keys: the manufacturer's, of
     which each unit's are made; without them a unit stays factory-new. calibration: the bench's steps, which `bench(port)` carries
-    out. captures: folder for every byte of the meters' lines, SERIAL.tonne for each. clock: of time-outs. timeout: seconds for a reply, where the board is slower than its line. image: digest of what an image
-    of this release has frozen in.
+    out. captures: folder for every byte of the meters' lines, SERIAL.tonne for each. clock: of time-outs. timeout: seconds for a
+    reply, where the board is slower than its line. image: digest of what an image of this release has frozen in.
     """
 
     application: Mapping[str, bytes]
