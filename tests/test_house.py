@@ -1,6 +1,7 @@
 """The house: imports go one way, and every room has its folder of tests."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,12 @@ def test_the_top_level_is_the_house_and_nothing_else() -> None:
     folders = {path.parent for path in ROOT.glob("*/**/*.py") if not path.is_relative_to(ROOT / ".venv")}
     tops = {path.relative_to(ROOT).parts[0] for path in folders} - {"build", "out", "dist"}
     assert {name for name in tops if not name.startswith((".", "tonne.egg"))} <= TOP_LEVEL
+
+
+def test_every_file_of_a_package_is_in_the_wheel() -> None:
+    """`tonne conformance` from a wheel once lacked the settings of its own pytest."""
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+    for package in MAY_IMPORT:
+        files = [path for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+        left_out = [path for path in files if not any(path.match(pattern) for pattern in shipped)]
+        assert not [str(path.relative_to(ROOT)) for path in left_out]
