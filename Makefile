@@ -76,9 +76,9 @@ bench-profiles: $(READY)
 attack: $(READY)
 	$(BIN)/python -m testbench.attack
 
-# What a MAC and a signature cost on an emulated Cortex-M3.
-bench-trust: $(READY)
-	$(BIN)/python -m testbench.bench.trust
+# What a MAC and a signature cost on an emulated Cortex-M3, the MAC on an emulated Pico, too.
+bench-trust: $(READY) pico
+	$(BIN)/python -m testbench.bench.trust --pico
 
 # The conformance suites on the demo meter, and the report set in out/conformance (docs/conformance.md).
 conformance: $(READY)

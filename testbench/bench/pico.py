@@ -23,11 +23,10 @@ from protocol import frame, messages
 from protocol import registers as r
 from protocol.deframer import Deframer
 from testbench.bench import day
-from testbench.bench.trust import MAC_LIMIT, mac_cost
 from testbench.emulators.edges import pulse_train
 from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError, TestbenchError
-from testbench.images import meter_image, modules_image, pico_image
+from testbench.images import meter_image, pico_image
 from testbench.rigs.pico import PULSE_PIN, SERVING_PIN, board_config, put_files
 
 BASELINE = Path(__file__).with_name("pico.json")
@@ -136,9 +135,6 @@ def measure(seconds: float) -> Iterator[Figure]:
     yield Figure(f"what {_DAYS - 1} more days' work adds to the heap", max(0, days[-1] - days[0]), "bytes", 0)
     board.off()
     yield Figure("power-up to serving, after a cut", bench.boot(), "s", 1.5)
-    board.off()
-    check, _ = mac_cost(_at_its_prompt())
-    yield Figure("HMAC-SHA256 frame check, on top of the frame", check, "cycles", MAC_LIMIT)
 
 
 def _application() -> Figure:
@@ -148,13 +144,6 @@ def _application() -> Figure:
     return Figure(
         "application, as files", sum(map(len, pico_application(CONFIG).values())) / 1024, "KiB of .mpy", 48, note
     )
-
-
-def _at_its_prompt() -> Pico:
-    """A Pico with the firmware's modules in its image, and no meter running."""
-    board = Pico(modules_image(build=True))
-    board.on()
-    return board
 
 
 def _pulses(bench: Bench, seconds: float) -> Iterator[Figure]:
