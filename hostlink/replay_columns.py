@@ -1,7 +1,7 @@
 """Replay of many records at once, for profiles whose terms are constants: every register's gain in 128-bit integers.
 
-An accumulator is a pair of u64 arrays `(whole, fraction)`. A profile with live conditions or tables goes record by record
-through `hostlink.replay` instead.
+An accumulator is a pair of u64 arrays `(whole, fraction)`. For a profile with live conditions or tables see
+`hostlink.replay_live`.
 """
 
 from typing import Any
@@ -39,6 +39,16 @@ def add(a: Wide, b: Wide) -> Wide:
 def subtract(a: Wide, b: Wide) -> Wide:
     """a - b, modulo 2**128."""
     return a[0] - b[0] - (a[1] < b[1]), a[1] - b[1]
+
+
+def times(a: Wide, b: Words) -> Wide:
+    """a * b, modulo 2**128."""
+    low, high = b & _LOW, b >> _HALF
+    least, more = a[1] & _LOW, a[1] >> _HALF
+    lowest, left, right = least * low, least * high, more * low
+    middle = (lowest >> _HALF) + (left & _LOW) + (right & _LOW)
+    whole = a[0] * b + more * high + (left >> _HALF) + (right >> _HALF) + (middle >> _HALF)
+    return whole, (lowest & _LOW) | (middle << _HALF)
 
 
 def less(a: Wide, b: Wide) -> NDArray[np.bool_]:

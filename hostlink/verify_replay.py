@@ -9,6 +9,7 @@ from hostlink.columns import Shape
 from hostlink.records import decode
 from hostlink.replay import check_record
 from hostlink.replay_columns import differ, expected_gains, halves, is_constant, less, subtract
+from hostlink.replay_live import certain
 from hostlink.verify_run import Rows, Run, Verification
 from protocol import status as flags
 from protocol.image import Image
@@ -102,15 +103,14 @@ def _replay_each(
     adjacent: NDArray[np.bool_],
     wrong: dict[int, list[tuple[str, str]]],
 ) -> None:
-    size = rows.itemsize
-    raw = rows.tobytes()
-    records = [decode(raw[at : at + size], *shape) for at in range(0, len(raw), size)]
-    for at in range(1, len(records)):
-        if adjacent[at - 1] or records[at].sequence == 0:
-            told = [text.partition(": ")[2] for text in check_record(image, records[at - 1], records[at])]
+    follows = adjacent | (rows["sequence"][1:] == 0)
+    for at in (np.flatnonzero(~(follows & certain(image, rows))) + 1).tolist():
+        before, record = (decode(rows[n].tobytes(), *shape) for n in (at - 1, at))
+        if follows[at - 1]:
+            told = [text.partition(": ")[2] for text in check_record(image, before, record)]
             told = [text for text in told if not text.startswith("index")]
         else:
-            pairs = zip(records[at - 1].registers, records[at].registers, strict=True)
+            pairs = zip(before.registers, record.registers, strict=True)
             told = [f"register {n} goes down" for n, (old, new) in enumerate(pairs) if new < old]
         if told:
             wrong.setdefault(at, []).extend(("register", text) for text in told)
