@@ -3,7 +3,8 @@ must run whatever is in the slots.
 
 `boot.json` is replaced whole (a rename is atomic on littlefs and POSIX): `active` slot, "" for what was there at the factory;
 `trial`, the slot on trial, or ""; `tries` starts that the trial has left; `failed`, the tag of a trial that did not prove
-healthy; `tag`, `before`, `least` of the newest update; `kept`: that it was kept has still to be told.
+healthy; `tag`, `before`, `least` of the newest update; `kept`: that it was kept has still to be told; `factory`: what was there
+at the factory when the slots were filled.
 """
 
 import json
@@ -36,9 +37,17 @@ def save(folder, state):
     os.rename(folder + "/boot.new", folder + "/boot.json")
 
 
-def choose(folder):
-    """The slot to start, counted: the one on trial while it has tries left, else the active one again."""
+def choose(folder, factory=""):
+    """The slot to start, counted: the one on trial while it has tries left, else the active one again.
+
+    `factory` names what is there without a slot: if that is another than before, a new image came onto the board, and it starts.
+    """
     state = load(folder)
+    if state.get("factory", factory) != factory:
+        state = dict(FRESH)
+        state["factory"] = factory
+        save(folder, state)
+    state["factory"] = factory
     if state["trial"]:
         if state["tries"] > 0:
             state["tries"] -= 1

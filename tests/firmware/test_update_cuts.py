@@ -104,7 +104,7 @@ class Board:
             assert found == files_of(version), "what starts is not one whole firmware"
         self.ran.append(version)
         self.store = Store(self.nor, Clock())
-        self.security = Security(self.store.journal("security", Security.size()))
+        self.security = Security(self.store.journal("security", Security.layout.size))
         self.meter = Running(version)
         slots = Slots(FOLDER, slot)
         return Update(Everyone(), Manufacturer, self.security, self.store.events, self.meter, slots, lambda: True, {})
@@ -237,6 +237,21 @@ def test_an_update_that_never_proves_healthy_is_left_wherever_power_goes(boards:
             assert 1 <= board.ran.count("0.2.0") <= 3
             assert board.told(kinds.UPDATE_ROLLED_BACK) >= 1
         assert (board.security.major, board.security.minor, board.security.patch) == (0, 1, 1)
+
+
+def test_a_new_image_is_started_though_a_slot_was_kept(boards: Callable[[], Board]) -> None:
+    """Put on by BOOTSEL: what it brings is the factory's from now on, and takes updates again."""
+    board = boards()
+    bring(board, "0.1.1")
+    assert choose(FOLDER, "") == "a"
+    assert choose(FOLDER, "aabb") == choose(FOLDER, "aabb") == ""
+    assert Slots(FOLDER, "").state["active"] == ""
+    slots = Slots(FOLDER, "")
+    slots.arm("", "", [0, 0, 0])
+    assert choose(FOLDER, "aabb") == "a"
+    Slots(FOLDER, "a").commit()
+    assert choose(FOLDER, "aabb") == "a"
+    assert choose(FOLDER, "ccdd") == ""
 
 
 @pytest.mark.parametrize("room", [50, 2000, 9000, 12000])

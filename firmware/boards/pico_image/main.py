@@ -20,17 +20,19 @@ WATCHDOG_MS = 8000
 try:
     import frozen_digest
 
-    CLOSED = bool(frozen_digest.DIGEST)
+    FACTORY = frozen_digest.DIGEST[:8].hex()
 except ImportError:
-    CLOSED = False
+    FACTORY = ""
     micropython.kbd_intr(3)
+
+CLOSED = bool(FACTORY)
 
 
 def start():
     """Serve for ever. What was there at the factory is started as it is; a slot has a watchdog from here on."""
     import slots  # type: ignore[import-not-found]
 
-    slot = slots.choose(UPDATES)
+    slot = slots.choose(UPDATES, FACTORY)
     if slot:
         machine.WDT(timeout=WATCHDOG_MS)
         sys.path.insert(0, UPDATES + "/" + slot)
