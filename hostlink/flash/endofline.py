@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from hostlink.calibrate.run import Calibration
@@ -96,17 +97,18 @@ def _give_keys(meter: Meter, unit: Unit, keys: KeyFile | None) -> None:
 
 
 def _set_clock(meter: Meter, unit: Unit, keys: KeyFile | None, clock: Callable[[], float] = time.monotonic) -> None:
-    """Set the clock and read it back; what passes in between is counted on the clock of the time-outs, the meter's own."""
-    if unit.detail["keys"]:
-        if keys is None:
-            raise FlashError("the meter has keys already, and its clock takes one of them: give them with --keys")
-        with enter(meter, keys):
-            now, began = int(time.time()), clock()
-            meter.set_clock(now)
-    else:
+    """Set the clock and read it back. What passes in between is known to within the two exchanges, which a slow line makes long."""
+    if unit.detail["keys"] and keys is None:
+        raise FlashError("the meter has keys already, and its clock takes one of them: give them with --keys")
+    session: AbstractContextManager[Any] = enter(meter, keys) if unit.detail["keys"] and keys else nullcontext()
+    with session:
         now, began = int(time.time()), clock()
         meter.set_clock(now)
-    off = meter.clock().utc.timestamp() - (now + clock() - began)
+        is_set = clock()
+    asked = clock()
+    shown = meter.clock().utc.timestamp() - now
+    least, most = asked - is_set, clock() - began
+    off = min(shown - least, 0) or max(shown - most, 0)
     unit.detail["clock_off_s"] = round(off, 3)
     if abs(off) > CLOCK_LIMIT_S:
         raise FlashError(f"the clock is {off:+.1f} s off after it was set, at most {CLOCK_LIMIT_S} s are allowed")

@@ -200,6 +200,9 @@ def test_keys_and_clock_of_a_unit_first_and_again(tmp_path: Path) -> None:
         _give_keys(meter, unit, None)
         with pytest.raises(FlashError, match="give them with --keys"):
             _set_clock(meter, unit, None)
+        passing = iter((0.0, 0.1, 3.2, 3.3))  # more time between the two exchanges than this meter's clock has seen
+        with pytest.raises(FlashError, match=r"the clock is -3\.\d s off"):
+            _set_clock(meter, unit, keys, lambda: next(passing))
 
 
 # End to end
