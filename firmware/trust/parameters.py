@@ -11,18 +11,21 @@ LONGEST_INTERVAL = 3600
 
 
 class Parameters:
-    """The values, as bytes by number, kept in `journal`; frozen ones come from `frozen`, integers by number."""
+    """The values, as bytes by number, kept in `journal`; frozen ones come from `frozen`, integers by number.
+
+    A journal of an older firmware ends before the parameters that came later: they are zero.
+    """
 
     def __init__(self, journal, frozen):
         self._journal = journal
         self._frozen = frozen
         at = 0
-        latest = journal.latest
+        latest = (journal.latest or b"") + bytes(size())
         self.values = {}
         for number in CHANGEABLE:
-            size = TABLE[number][0].size
-            self.values[number] = bytes(latest[at : at + size]) if latest else bytes(size)
-            at += size
+            end = at + TABLE[number][0].size
+            self.values[number] = latest[at:end]
+            at = end
 
     def get(self, number):
         """The value as bytes. Raises KeyError."""

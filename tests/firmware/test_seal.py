@@ -6,6 +6,9 @@ import struct
 
 import pytest
 
+from firmware.store.journal import Journal
+from firmware.store.nor import RamNor
+from firmware.trust.parameters import Parameters, size
 from hostlink import events
 from hostlink.errors import Refused
 from hostlink.meter import Meter
@@ -139,3 +142,17 @@ def test_nobody_resets_a_total(sealed: Meter, rig: UnixRig) -> None:
                 sealed.ask(message, body[:size] if chosen.random() < 0.9 else body + b"x")
             now = [register.amount.raw for register in sealed.registers().registers]
             assert now == before
+
+
+def test_settings_outlive_an_update_that_brings_more_parameters() -> None:
+    """What an older firmware kept is the beginning of what this one keeps."""
+    flash = RamNor(2 * 1024, 1024)
+    known = [n for n in parameters.CHANGEABLE if n < parameters.CALIBRATION]
+    kept = {n: bytes([n] * parameters.TABLE[n][0].size) for n in known}
+    assert Journal(flash, 0, 2, sum(map(len, kept.values()))).append(b"".join(kept.values())) is not False
+    values = Parameters(Journal(flash, 0, 2, size()), {})
+    assert {n: values.get(n) for n in known} == kept
+    assert not any(values.get(parameters.CALIBRATION))
+    assert values.set(parameters.CALIBRATION, b"\1\2\3\4\5\6")
+    again = Parameters(Journal(flash, 0, 2, size()), {})
+    assert {n: again.get(n) for n in known} == kept and again.get(parameters.CALIBRATION) == b"\1\2\3\4\5\6"
