@@ -6,7 +6,7 @@ TonneError                     exit code of the command
 │   ├── PortError              the port does not exist, is busy, or went away
 │   ├── NoReply                silence, only noise, or only our own echo
 │   └── Refused                the meter answered that it will not
-├── FlashError            5    a board could not be made a meter: the message says at which step and why
+├── FlashError            5    a board could not be made a meter, or a meter not calibrated: at which step and why
 │   ├── CalibrationError       a reading is not plausible, or stays outside its limit
 │   ├── CompileError           the firmware does not compile for the board
 │   │   └── LinkingError       its sources do something that the linker cannot follow
