@@ -174,7 +174,7 @@ class Pump:
             board.usb.send(incoming)
         if self.before:
             self.before(seconds)
-        if not board.powered:
+        if self.before and not board.powered:
             return
         board.run_for(seconds)
         if self._outgoing:
