@@ -10,8 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostlink.decoding import PROFILES
 from hostlink.errors import UsageError
 from hostlink.shards import check_schema
+from hostlink.values import Amount, Register
+from protocol import registers as codes
+from protocol.image import Image
+from protocol.records import TAG_SIZE
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,22 +37,23 @@ class Question:
 
 QUESTIONS = {
     "totals": Question(
-        "what each register gained, by meter and month: whole units and the fraction of 2**-64",
+        "what each register gained, by meter and month: whole units, and the fraction in 2**-64 of one",
         """with ends as (
             select meter, month, max(sequence) as last, min(sequence) as first, count(*) as records
             from records where register{n}_whole is not null group by all),
         at_end as (
-            select meter, month, records, wide{n} as value, last from ends join records using (meter, month)
+            select meter, month, records, profile, wide{n} as value, last from ends join records using (meter, month)
             where sequence = last),
         before as (
             select e.meter, e.month, max(r.sequence) as sequence from ends e join records r
             on r.meter = e.meter and r.sequence < e.first group by all),
         begun as (select b.meter, b.month, r.wide{n} as value from before b join records r using (meter, sequence))
-        select a.meter, a.month, {n} as register, a.records,
+        select a.meter, a.month, {n} as register, quantity, unit, a.records,
             ((a.value - coalesce(b.value, 0)) // 18446744073709551616)::hugeint as gained,
             ((a.value - coalesce(b.value, 0)) % 18446744073709551616)::hugeint as gained_fraction,
             (a.value // 18446744073709551616)::hugeint as register_at_end
-        from at_end a left join begun b using (meter, month) order by meter, month""",
+        from at_end a left join begun b using (meter, month)
+        left join registers g on g.profile = a.profile and g.register = {n} order by meter, month""",
         per_register=True,
     ),
     "gaps": Question(
@@ -99,7 +105,10 @@ def ask(folder: Path, question: str, memory: int = 1 << 30) -> "pa.Table":
 
 
 def connect(folder: Path, memory: int = 1 << 30) -> "duckdb.DuckDBPyConnection":
-    """A DuckDB connection with the views `records` and `restatements` over `folder`. Raises UsageError, DataError."""
+    """A DuckDB connection with the views `records`, `registers` (names and units by profile) and `restatements` over `folder`.
+
+    Raises UsageError, DataError.
+    """
     import duckdb
     import pyarrow.parquet as pq
 
@@ -118,9 +127,24 @@ def connect(folder: Path, memory: int = 1 << 30) -> "duckdb.DuckDBPyConnection":
         f" order by link) as copy from read_parquet({_list(files)}, hive_partitioning = true, union_by_name = true,"
         " hive_types = {'meter': varchar, 'month': varchar})) where copy = 1"
     )
+    connection.execute(f"create view registers as {_named(folder / PROFILES)}")
     corrections = sorted(folder.glob(f"{RESTATEMENTS}/*.json"))
     connection.execute(f"create view {RESTATEMENTS} as {_corrections(corrections)}")
     return connection
+
+
+def _named(folder: Path) -> str:
+    """What the registers of each profile are: by the tag that records carry, and the register's number."""
+    rows = []
+    for path in sorted(folder.glob("*.bin")):
+        image = Image(path.read_bytes())
+        for n, (quantity, direction, unit, exponent) in enumerate(image.registers):
+            name = Register(n, quantity, direction, Amount(0, "")).name.replace("'", "''")
+            tag = image.fingerprint[:TAG_SIZE].hex()
+            rows.append(f"(unhex('{tag}'), {n}, '{name}', '1e{exponent} {codes.UNITS.get(unit, unit)}')")
+    if not rows:
+        rows = ["(null::blob, null::integer, null::varchar, null::varchar)"]
+    return f"select * from (values {', '.join(rows)}) as named(profile, register, quantity, unit)"
 
 
 def _corrections(files: list[Path]) -> str:

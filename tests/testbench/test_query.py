@@ -60,6 +60,7 @@ def test_totals_per_meter_and_month(fleet: tuple[Path, dict[str, Meter], list[fa
         ends = values(meters[serial])
         for month, gained in (("2026-01", ends[january - 1]), ("2026-02", ends[-1] - ends[january - 1])):
             row = got[serial, month]
+            assert (row["quantity"], row["unit"]) == ("CO2 emitted", "1e-3 g")
             assert int(row["gained"]) << 64 | int(row["gained_fraction"]) == gained
     assert got["Q-0", "2026-01"]["records"] == january, "what was read twice is there once"
 
