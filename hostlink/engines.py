@@ -11,6 +11,7 @@ from hostlink.fleet import Job, run
 
 REPEATS = 2
 SCHEDULER_SECONDS = 5
+WORKER_SECONDS = 10
 
 
 def results(
@@ -77,6 +78,13 @@ def _dask(jobs: list[Job], address: str, workers: int, work: Callable[[Job], Res
             f"expected a Dask scheduler at {address}: {reason}; start one, or use --engine local"
         ) from None
     try:
+        try:
+            client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        except TimeoutError:
+            raise UsageError(
+                f"expected a worker on the Dask scheduler at {address}, none came within {WORKER_SECONDS} s; start one with"
+                f" `dask worker {address}`, or use --engine local"
+            ) from None
         waiting = list(reversed(jobs))
         by_key: dict[object, Job] = {}
         under_way = as_completed([], loop=client.loop)

@@ -220,6 +220,17 @@ def test_unreachable_scheduler() -> None:
         list(engines.results([fleet.Job()], "dask=tcp://127.0.0.1:9", 1))
 
 
+def test_a_scheduler_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dask.distributed import LocalCluster
+
+    monkeypatch.setattr(engines, "WORKER_SECONDS", 1)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=None) as cluster,  # type: ignore[no-untyped-call]
+        pytest.raises(UsageError, match="none came within 1 s; start one with `dask worker tcp://"),
+    ):
+        list(engines.results([fleet.Job()], f"dask={cluster.scheduler_address}", 1))
+
+
 def die_once(job: fleet.Job) -> Result:
     """Kills its own process the first time it meets a job."""
     mark = job.files[0].path.with_suffix(".tried")
