@@ -81,7 +81,7 @@ class Square(Shape):
         super().__init__(first_value, first_value)
         self._own_thing = "kept_by_name"
     def total_of(self):
-        FIRST_ = [FIRST for FIRST in range(3)]
+        FIRST_ = [FIRST for FIRST in [FIRST] * 3]
         return sum([child.area_of_it for child in self.children]) + len(FIRST_) + FIRST
 class Holder:
     def __init__(self, **settings):
@@ -102,6 +102,9 @@ import json
 from firmware import native, shapes
 from protocol import words
 from struct import calcsize as sized
+import binascii as coded
+def settings_of(calcsize, **chosen_ones):
+    return sorted(chosen_ones), sized(calcsize), coded.crc32(b"x")
 class Failed(Exception):
     def __init__(self, reason_given):
         self.reason_given = reason_given
@@ -119,6 +122,7 @@ def main(closed=False):
     result_list.append([words.stuffing(1), words.range_of(), words.range_of(high=3), words.ENTRY.size, len(words.TABLE)])
     result_list.append(list(words.ENTRY.pack(1, 2)))
     result_list.append(sized("<I") + (closed and 100))
+    result_list.append(settings_of("<H", shape_given=1, extra_words=2))
     holder = shapes.Holder(kept_by_name="yes", width=2)
     holder.added_outside = 9
     result_list.append([holder.text_of_it, holder.kept_by_name, holder.width, holder.added_outside])
@@ -222,6 +226,9 @@ def main(closed=False):
         ("import firmware.native\ndef main(): return firmware", "expected `from"),
         ("from firmware import missing\ndef main(): return missing", "firmware"),
         ("def main(:", "cannot read module firmware.boards.toy"),
+        ("def main(one='a'): return getattr(main, 'b' + one)", "by a name that is put together"),
+        ("def main():\n    class Inner: pass\n    return Inner", "a class within a function"),
+        ("def main(): return globals()", "toy.py:1: the linker cannot follow globals"),
     ],
 )
 def test_what_cannot_be_followed_is_refused_by_place(tmp_path: Path, text: str, expected: str) -> None:

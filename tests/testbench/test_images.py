@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from hostlink.errors import CompileError
 from hostlink.flash.compile import compile_packages
+from hostlink.flash.linker.shorten import known
+from testbench import images
 from testbench.errors import ImageUnavailable
 from testbench.images import manifest, mps2_image, pico_image, uf2
 from testbench.images.mpy import romfs
@@ -97,3 +100,12 @@ def test_a_module_that_does_not_compile_is_one_error(tmp_path: Path) -> None:
     module.write_text("def f(:\n")
     with pytest.raises(CompileError, match=r"cannot compile .*broken.py for armv6m"):
         compile_packages([module], "armv6m")
+
+
+def test_the_linker_knows_every_identifier_of_the_image(pico_uf2: Path) -> None:
+    """`names.txt` against the pool of the image that was built: an identifier missing there might be renamed under MicroPython."""
+    tables = list(images._cache().glob("sources-*/pico/genhdr/qstrdefs.generated.h"))
+    if not tables:
+        pytest.skip("no build of the Pico's image here: make pico")
+    pool = re.findall(r'QDEF[01]\(\S+, \d+, \d+, "([A-Za-z_]\w*)"\)', tables[0].read_text())
+    assert len(pool) > 900 and set(pool) <= known()

@@ -12,6 +12,8 @@ from hostlink.flash.linker.modules import Module, Name, Program, bound, imported
 UNHEARD = ("protocol.", "firmware.store.")
 """Modules whose errors speak to hosts and programmers; what a board says of its board.json is read at its prompt."""
 
+_BY_TEXT = ("globals", "locals", "vars", "eval", "exec", "__import__")
+
 
 @dataclass
 class File:
@@ -76,6 +78,8 @@ class _Hoister(ast.NodeTransformer):
                 if found.ours and not found.symbol:
                     raise self._error(node, f"module {found.module} used as a value")
                 node.id = self._known(found, node.id)
+            elif node.id in _BY_TEXT:
+                raise self._error(node, f"{node.id}, which finds names by their text")
             elif isinstance(node.ctx, ast.Load):
                 self._file.free.add(node.id)
         elif self._scopes[-1][0] and isinstance(node.ctx, ast.Load):
@@ -96,7 +100,8 @@ class _Hoister(ast.NodeTransformer):
 
     def _known(self, found: Name, name: str) -> str:
         if not found.ours:
-            name = found.symbol or found.module
+            if name != (found.symbol or found.module):
+                name = f"{found.module.replace('.', '_')}__{found.symbol}"
             if self._file.foreign.setdefault(name, found) != found:
                 raise LinkingError(f"{self._module.path}: {name} is imported from two modules")
             return name
@@ -115,7 +120,13 @@ class _Hoister(ast.NodeTransformer):
         return False
 
     def _error(self, node: ast.AST, what: str) -> LinkingError:
-        return LinkingError(f"{self._module.path}:{getattr(node, 'lineno', 0)}: {what}, which the linker cannot follow")
+        return LinkingError(f"{self._module.path}:{getattr(node, 'lineno', 0)}: the linker cannot follow {what}")
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        named = isinstance(node.func, ast.Name) and node.func.id in ("getattr", "setattr", "hasattr")
+        if named and isinstance(node.args[1], (ast.BinOp, ast.Call, ast.JoinedStr)):
+            raise self._error(node, "getattr or the like by a name that is put together")
+        return self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
         if self._module.name.startswith(UNHEARD) and isinstance(node.exc, ast.Call):
@@ -139,6 +150,8 @@ class _Hoister(ast.NodeTransformer):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        if self._scopes:
+            raise self._error(node, "a class within a function or a class")
         node.bases = [self.visit(base) for base in node.bases]
         self._bind(node)
         body = _without_text(node.body)
@@ -155,11 +168,14 @@ class _Hoister(ast.NodeTransformer):
         return node
 
     def _comprehension(self, node: ast.AST) -> ast.AST:
-        parts = [part.target for part in ast.iter_child_nodes(node) if isinstance(part, ast.comprehension)]
-        targets = {name.id for part in parts for name in ast.walk(part) if isinstance(name, ast.Name)}
+        """The first iterable is of the scope around; all else has the targets."""
+        parts = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.comprehension)]
+        first, parts[0].iter = self.visit(parts[0].iter), ast.Constant(None)
+        targets = {name.id for part in parts for name in ast.walk(part.target) if isinstance(name, ast.Name)}
         self._scopes.append((False, targets))
         node = self.generic_visit(node)
         self._scopes.pop()
+        parts[0].iter = first
         return node
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension

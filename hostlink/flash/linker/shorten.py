@@ -1,9 +1,10 @@
-"""Identifiers that only our code knows become one or two characters: each the same everywhere, no two alike.
+"""Identifiers that only our code knows become one or two characters: each the same everywhere.
 
-So whatever the scopes are, the program does the same. Attributes are one set of identifiers, variables with arguments the other:
-nothing is looked up in both. An attribute stays if MicroPython knows it (`names.txt`), for then it may be one of an object of its
-own, and if a text has it as a word (`getattr`); a variable if nothing of ours binds it, and an argument if a call of something of
-MicroPython's names it. The names used most come first in a file: the first 128 of its table take a byte less at each use.
+No two variables are alike, and no two attributes of one object (`attributes`), so whatever the scopes are, the program does the
+same. Attributes are one set of identifiers, variables with arguments the other: nothing is looked up in both. An attribute stays
+if MicroPython knows it (`names.txt`), for then it may be one of an object of its own, and if a text has it as a word (`getattr`);
+a variable if nothing of ours binds it, and an argument if a call of something of MicroPython's names it. The names used most come
+first in a file: the first 128 of its table take a byte less at each use.
 """
 
 from __future__ import annotations
@@ -151,6 +152,8 @@ def _binds(node: ast.AST, field: str) -> bool:
 def _strange(files: Iterable[File], kept: frozenset[str]) -> tuple[set[str], set[str]]:
     """Attributes and variables that others than our code know."""
     attributes, variables = set(kept) | known(), set(kept)
+    called: set[str] = set()
+    by_text = False
     for file in files:
         variables |= file.free | set(file.foreign)
         for node in (node for stmt in file.body for node in ast.walk(stmt)):
@@ -161,6 +164,12 @@ def _strange(files: Iterable[File], kept: frozenset[str]) -> tuple[set[str], set
             elif isinstance(node, ast.Call):
                 names = {given.arg for given in node.keywords if given.arg}
                 variables |= names if _foreign(node.func, file) else names & known()
+                called |= names
+                by_text |= any(given.arg is None for given in node.keywords)
+            elif isinstance(node, ast.arguments):
+                by_text |= node.kwarg is not None
+    if by_text:  # arguments may be named by a text, or be read as one
+        variables |= called | attributes
     return attributes, variables
 
 
