@@ -46,7 +46,7 @@ flash-emulated: $(READY) pico
 
 # The suites of sessions, seal, statements, updates, power cuts and profiles on the linked application: some minutes.
 linked: $(READY) mps2
-	TONNE_SLOW=1 $(BIN)/python -m pytest tests/testbench/test_linked.py
+	$(BIN)/python -m pytest -m "slow or not slow" tests/testbench/test_linked.py
 
 # The whole meter on the emulated Pico: pulses, replies, start, heap, size. Some five minutes.
 bench-pico: $(READY) pico

@@ -40,15 +40,12 @@ def _classes(body: list[ast.stmt]) -> tuple[list[set[str]], set[str]]:
     families: dict[str, set[str]] = {}
     alone: set[str] = set()
     for node in body:
-        if isinstance(node, ast.ClassDef):
-            found = {one for member in node.body for one in _members(member)}
-            for base in node.bases:
-                found |= families.get(base.id, set()) if isinstance(base, ast.Name) else set()
-            families[node.name] = found
-            for base in node.bases:
-                if isinstance(base, ast.Name) and base.id in families:
-                    old = families[base.id]
-                    families |= {name: found for name, family in families.items() if family is old}
+        for one in (one for one in ast.walk(node) if isinstance(one, ast.ClassDef)):
+            related = [one.name, *(base.id for base in one.bases if isinstance(base, ast.Name))]
+            joined = [families[name] for name in related if name in families]
+            found = {name for member in one.body for name in _members(member)}.union(*joined)
+            families |= {name: found for name, family in families.items() if any(family is old for old in joined)}
+            families[one.name] = found
         for inner in ast.walk(node):
             if isinstance(inner, ast.Name) and inner.id == "AttributeError":
                 raise LinkingError("AttributeError is caught: the linker takes every attribute asked for to be there")

@@ -150,8 +150,6 @@ class _Hoister(ast.NodeTransformer):
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        if self._scopes:
-            raise self._error(node, "a class within a function or a class")
         node.bases = [self.visit(base) for base in node.bases]
         self._bind(node)
         body = _without_text(node.body)
