@@ -65,7 +65,7 @@ class Choice:
         if self._compiled is None and not self._is_missing and self.seen >= WORTH:
             try:
                 from hostlink.stuffing_compiled import scan as compiled
-            except ImportError:
+            except (ImportError, RuntimeError):  # not installed, or no place to keep what is compiled
                 self._is_missing = True
             else:
                 self._compiled = compiled
