@@ -8,18 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hostlink.columns import record_dtype
 from hostlink.profile import ready
 from hostlink.profile.compiler import compile_profile
 from hostlink.records import decode
-from hostlink.replay import Replay, check_record, slot_value, surface_value
+from hostlink.replay import check_record, slot_value, surface_value
 from hostlink.replay_columns import is_constant, times
 from hostlink.replay_live import certain, slot_values, surface_values
 from hostlink.verify import Shard, verify_shard
 from protocol import image as layout
-from protocol import registers as r
 from protocol.image import Image
-from protocol.intensities import Intensities, pack
+from testbench.synthesize.live import rows as rows_of
 from tests.hostlink.test_verify import live_profile, slots_profile
 
 COUNT = 300
@@ -36,45 +34,7 @@ def images() -> dict[str, Image]:
 
 @cache
 def recorded(name: str) -> np.ndarray:
-    """Records as the plain replay makes them, the conditions moving within each interval, now and then missing."""
-    image = images()[name]
-    random_ = random.Random(name)
-    shape = (len(image.channels), len(image.conditions), len(image.registers))
-    rows = np.zeros(COUNT + 1, record_dtype(shape))
-    replay = Replay(image)
-    start = image.header[14] + 86400
-    rows["profile"] = np.void(image.fingerprint[:8])
-    for at in range(1, COUNT + 1):
-        row, time = rows[at], start + 900 * at
-        replay.begin(time, True, {n: pushed(n, spec, start) for n, spec in dated(image)})
-        before, ranges = list(replay.indices), {}
-        near = [random_.randrange(spec[4], spec[5] + 1) for spec in image.conditions]
-        for _ in range(4):
-            inputs: list[int | None] = [None] * 16
-            for n, spec in enumerate(image.conditions):
-                if spec[3] < 16:
-                    inputs[spec[3]] = None if random_.random() < 0.01 else near[n] + random_.randrange(-40, 40)
-            replay.step([random_.randrange(100) for _ in image.channels], inputs)
-            for n, value in enumerate(replay.used):
-                low, high = ranges.get(n, (value, value))
-                ranges[n] = min(low, value), max(high, value)
-        row["sequence"], row["start"], row["duration"], row["status"] = at - 1, time, 900, replay.status
-        for n, index in enumerate(replay.indices):
-            row[f"increment{n}"], row[f"index{n}"] = index - before[n], index
-        for n, (low, high) in ranges.items():
-            row[f"low{n}"], row[f"high{n}"] = low, high
-        for n, value in enumerate(replay.registers):
-            row[f"register{n}"] = value & (1 << 64) - 1, value >> 64
-    return rows
-
-
-def pushed(number: int, spec: tuple, start: int) -> Intensities:
-    values = [spec[4] + 7 * n % (spec[5] - spec[4] + 1) for n in range(COUNT + 9)]
-    return Intensities(pack(number, spec[1], spec[2], start, 900, values))
-
-
-def dated(image: Image) -> list[tuple[int, tuple]]:
-    return [(n, spec) for n, spec in enumerate(image.conditions) if spec[0] == r.INTENSITY]
+    return rows_of(images()[name], COUNT)
 
 
 def told(image: Image, rows: np.ndarray, at: int) -> list[str]:

@@ -158,6 +158,7 @@ def verification(folder: Path) -> list[Row]:
         Row("verify", "order, gaps, replay", rate["without"], "records/s", ">= 5 M", rate["without"] >= 5e6),
         Row("verify", "the same and the SHA-256 chain", rate["chain"], "records/s", ">= 1 M", rate["chain"] >= 1e6),
         Row("verify", "from capture files, digests and decoding included", rate["files"], "records/s"),
+        *(Row("verify", f"order, gaps, replay: {name}", live, "records/s") for name, live in scale.live_rates().items()),
     ]
 
 

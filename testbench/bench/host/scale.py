@@ -6,17 +6,25 @@ import resource
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from hostlink import decoding, engines, extract, fleet, verify
 from hostlink.findings import Result, merged
+from hostlink.profile import ready
+from hostlink.profile.compiler import compile_profile
+from protocol.image import Image
+from protocol.records import TAG_SIZE
 from testbench import demo
 from testbench.bench.host.measure import seconds
+from testbench.synthesize import live
 from testbench.synthesize.fleet import CAPTURES, Order, synthesize
 
 METERS, DAYS = 30, 35
 RECORDS = METERS * DAYS * 96
 MEMORY = 512
+LIVE = ("electricity-hourly", "electricity-time-of-use", "natural-gas-pt", "stack")
+LIVE_RECORDS = 10_000
 DASK_TIMES = 20
 DASK_JOB = 2 << 20
 """Bytes of files in a job: half of what `tonne verify` hands out at least."""
@@ -39,6 +47,19 @@ def rates(folder: Path) -> dict[str, float]:
         }
     )
     return {"without": count / took["without"], "chain": count / took["chain"], "files": RECORDS / took["files"]}
+
+
+def live_rates() -> dict[str, float]:
+    """Records a second of one core that are replayed, for ready profiles with a time-of-use table and with live conditions."""
+    found = {}
+    for name in LIVE:
+        image = Image(bytes(compile_profile(ready.load(name))[0].data))
+        shape = (len(image.channels), len(image.conditions), len(image.registers))
+        rows = {shape: live.rows(image, LIVE_RECORDS)[1:]}
+        shard = verify.Shard("live", rows, {image.fingerprint[:TAG_SIZE]: bytes(image.data)})
+        assert not verify.verify_shard(shard, chain=False).faults
+        found[name] = LIVE_RECORDS / seconds({name: partial(verify.verify_shard, shard, chain=False)})[name]
+    return found
 
 
 def archive(folder: Path) -> Path:
