@@ -369,8 +369,11 @@ def test_a_pulled_cable_is_recorded_and_the_next_run_makes_a_meter(pico_uf2: Pat
 
 @pytest.mark.pico
 @pytest.mark.slow
-def test_several_boards_at_once_and_those_that_fail_stop_no_other(meter_uf2: Path, ledger: Ledger) -> None:
+def test_several_boards_at_once_and_those_that_fail_stop_no_other(
+    meter_uf2: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three ports: a board, one whose reference is not what it counts, and one that is not there."""
+    monkeypatch.setattr("hostlink.flash.board._LISTEN_S", 0.3)
     pumps = []
     for number in range(2):
         board = Pico(meter_uf2, uid=bytes([0xE6, 0x60, 0, 0, 0, 0, 0, number]))
@@ -396,7 +399,7 @@ def test_several_boards_at_once_and_those_that_fail_stop_no_other(meter_uf2: Pat
     ]
     assert len({unit.serial for unit in ledger.units()}) == 2
 
-    made = plan(image=image, clock=lambda: min(pump.board.now for pump in pumps))
+    made = plan(image=image, clock=lambda: min(pump.board.now for pump in pumps), timeout=1.0)
     outcomes = station.run(urls, made, ledger, lambda url: lambda *_: None)
     assert [outcome.passed for outcome in outcomes] == [True, True], "run again, it goes on with what failed"
     assert [unit.attempts for unit in ledger.units()] == [2, 2]
