@@ -185,7 +185,7 @@ def use_up(rig: UnixRig, left: int) -> None:
     """Leave so many signatures to the meter's key, in its flash, as years of statements would."""
     nor = FileNor(str(rig.flash.path))
     first, sectors = regions(nor)["keys"]
-    keys = Keys(Journal(nor, first, sectors, Keys.size()))
+    keys = Keys(Journal(nor, first, sectors, Keys.layout.size))
     assert keys.provisioned
     keys.leaf = 32**3 - left
     assert keys.save()
@@ -243,7 +243,7 @@ class CutNor(RamNor):
         super().erase(sector)
 
 def open_signer(nor):
-    keys = Keys(Journal(nor, 0, 2, Keys.size()))
+    keys = Keys(Journal(nor, 0, 2, Keys.layout.size))
     def burn(leaf):
         keys.leaf = leaf
         return keys.save()

@@ -59,7 +59,7 @@ class Device:
         self.input = Input()
         self.store = store = Store(nor, self.clock)
         self.keeper = Keeper(store, image, self._meter)
-        self.keys = Keys(store.journal("keys", Keys.size()))
+        self.keys = Keys(store.journal("keys", Keys.layout.size))
         self.configuration = store.journal("configuration", CONFIGURATION_SIZE)
         self.meter = self.keeper.meter
 
