@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import random
 import shutil
@@ -15,19 +16,21 @@ from pathlib import Path
 import pytest
 
 from hostlink import events, replay
-from hostlink.flash.compile import lay_out
+from hostlink.flash.compile import PACKAGES, lay_out
 from hostlink.flash.linker import link
 from hostlink.meter import connect
 from hostlink.session import Privileged
 from protocol import messages
 from protocol import status as codes
 from protocol.image import Image
+from testbench import micropython
 from testbench.emulators.mps2 import Mps2
 from testbench.micropython import device_root
 from testbench.rigs.mps2 import Mps2Rig
 from testbench.rigs.unix import ROOT_VARIABLE, UnixRig
 from tests.firmware.keys import INSTALLER, MANUFACTURER, SECRETS, START, refused
 from tests.firmware.test_terms import every_kind
+from tests.protocol import vectors
 
 SUITES = (
     *(f"tests/firmware/test_{name}.py" for name in ("server", "session", "seal", "statements", "update")),
@@ -114,6 +117,22 @@ def test_the_linked_bench_counts_the_bits_of_the_packages_on_32_bits(
                 states.append(rig.state())
     assert states[0] == states[1]
     assert any(states[0][1])
+
+
+def test_the_vectors_hold_for_the_linked_protocol(tmp_path: Path) -> None:
+    """Linked with the checks of `tests/protocol/vectors.py`, but for those that look tables up by name."""
+    by_name = ("check_layouts", "check_sizes")
+    checks = [name for name in dir(vectors) if name.startswith("check_") and name not in by_name]
+    tree = ast.parse(Path(vectors.__file__).read_text())
+    tree.body = [node for node in tree.body if getattr(node, "name", None) not in by_name]
+    for package in PACKAGES:
+        shutil.copytree(device_root() / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    main = "\n".join([ast.unparse(tree), "def main():", *(f"    {name}()" for name in checks)])
+    (tmp_path / "firmware/boards/vectors.py").write_text(main)
+    lay_out(link(tmp_path, "firmware.boards.vectors", ["main"]), tmp_path / "linked")
+    code = "from firmware.boards import vectors\nvectors.main()\nresult = sorted(dir(vectors))"
+    assert "main" in micropython.evaluate(code, path=tmp_path / "linked")
+    assert len(checks) == 7
 
 
 @pytest.mark.slow
