@@ -13,27 +13,31 @@ from hostlink import events
 from hostlink.meter import Meter, connect
 from protocol import events as kinds
 from protocol import frame, messages
+from protocol import status as flags
 from testbench import series as measured
 from testbench.demo import gas_profile
 from testbench.emulators.edges import pulse_train
 from testbench.rigs.pico import PicoRig, board_config, boot_file, get_files
+from tests.firmware.test_server import ADDRESS, Line, hold_out
 
 pytestmark = pytest.mark.pico
 
 PROFILE, FACTOR = gas_profile(measured.CUBIC_FOOT)
 BOOT_LIMIT_S = 1.5
 REPLY_LIMIT_S = 0.005
+PATIENCE_S = 600.0
+"""Of our time: a busy second of the Pico's takes 15 s, more on a busy machine."""
 
 
 @pytest.fixture(scope="module")
 def rig(meter_uf2: Path) -> Iterator[PicoRig]:
-    with PicoRig(PROFILE, config=board_config(channels=1, brownout=11), image=meter_uf2) as running:
+    with PicoRig(PROFILE, config=board_config(address=ADDRESS, brownout=11), image=meter_uf2) as running:
         yield running
 
 
 @pytest.fixture
 def meter(rig: PicoRig) -> Iterator[Meter]:
-    with connect(rig.url, address=1, clock=rig.now) as meter:
+    with connect(rig.url, address=ADDRESS, clock=rig.now) as meter:
         yield meter
 
 
@@ -55,7 +59,7 @@ def test_pulses_with_bounce_come_out_as_exact_milligrams(rig: PicoRig, meter: Me
 
 
 def test_both_links_serve_at_once(rig: PicoRig, meter: Meter) -> None:
-    with connect(rig.usb_url, address=1, clock=rig.now) as other:
+    with connect(rig.usb_url, address=ADDRESS, clock=rig.now) as other:
         for _ in range(2):
             assert other.reading().emissions == meter.reading().emissions
 
@@ -63,7 +67,7 @@ def test_both_links_serve_at_once(rig: PicoRig, meter: Meter) -> None:
 def test_the_first_byte_of_a_reply_comes_within_its_limit(rig: PicoRig) -> None:
     """From the last bit of the request to the first of the reply, on the wire."""
     sent: list[float] = []
-    request = frame.encode(1, 0, 1, messages.REGISTERS)
+    request = frame.encode(ADDRESS, 0, 1, messages.REGISTERS)
     with rig.pump.lock:
         board = rig.board
         carried = board.sent[0]
@@ -75,6 +79,13 @@ def test_the_first_byte_of_a_reply_comes_within_its_limit(rig: PicoRig) -> None:
         board.run_until(lambda: bool(sent), 0.5)
         board.sent[0] = carried
     assert sent[0] - byte_s - asked <= REPLY_LIMIT_S
+
+
+def test_a_hostile_line_changes_nothing(rig: PicoRig) -> None:
+    """The long form: `make pico-suite`."""
+    line = Line(rig.url, PATIENCE_S)
+    hold_out(line, random.Random(1), rounds=4, most=1)
+    line.close()
 
 
 def test_its_files_are_where_the_stock_image_leaves_them_alone(rig: PicoRig) -> None:
@@ -100,3 +111,17 @@ def test_what_a_failing_supply_leaves_time_for_outlives_the_cut(rig: PicoRig, me
     assert meter.registers().registers[0].amount.whole == before + 6
     names = [event.name for event in events.read(meter, kinds.ORDINARY)]
     assert names == ["power up", "power down", "brown-out", "power down", "power up"]
+
+
+def test_a_cut_in_the_write_that_keeps_loses_no_more_than_that(rig: PicoRig, meter: Meter) -> None:
+    """The long form: `make pico-suite`."""
+    before = meter.registers().registers[0].amount.whole
+    rig.edges(0, pulse_train(3, 500.0))
+    rig.advance(110)
+    rig.brown_out()
+    rig.cut_in_flash_write(1, 0.5, 0.2)
+    rig.power.on()
+    now = meter.registers().registers
+    assert now[0].amount.whole in (before, before + 3)
+    assert abs(now[1].amount.fraction * 1000 - FACTOR * now[0].amount.whole) < Fraction(1, 1 << 30)
+    assert not meter.reading().status & (flags.STORAGE_FAULT | flags.NOT_VALID)
