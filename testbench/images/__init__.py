@@ -142,7 +142,10 @@ def _compile(port: str, tree: Path, image: Path, text: str) -> None:
     if not source.exists() or source.read_text() != text:
         source.write_text(text)
     output = tree / f"{port}.new"
-    _build(tree, "pico" if port == "meter" else port, tree, source, output)
+    target = "pico" if port == "meter" else port
+    # What was frozen for another image is taken for the same module if it is newer: linked and plain sources share their paths.
+    shutil.rmtree(tree / target / "frozen_mpy", ignore_errors=True)
+    _build(tree, target, tree, source, output)
     if image.suffix == ".uf2":
         output.write_bytes(uf2.from_bin(output.read_bytes()))
     output.rename(image)
@@ -159,7 +162,7 @@ def _build(tree: Path, step: str, *arguments: Path) -> None:
 
 
 def _digest(recipe: str, frozen: Sequence[Path]) -> str:
-    digest = hashlib.sha256(recipe.encode())
+    digest = hashlib.sha256(recipe.encode() + (b"frozen anew" if frozen else b""))
     for path in frozen:
         if not path.exists():
             raise ImageUnavailable(f"cannot freeze {path}: no such package or module")

@@ -184,7 +184,7 @@ def sample(every):
     total = flags = 0
     micropython.heap_lock()
     try:
-        while converter.raw < 4096:
+        while converter.raw + every < 4096:
             converter.raw += every
             flow.poll(1000)
             flags |= flow.take(counts, 0)

@@ -165,7 +165,8 @@ def walk(image, start, steps):
     clock.set(start)
     drivers = [Pulses(), Pulses()]
     sources = [Input() for _ in range(3)]
-    meter = module.Meter(Image(binascii.unhexlify(image)), clock, drivers, ('', '', 0, 1, 0, b''), sources)
+    image = Image(binascii.unhexlify(image))
+    meter = module.Meter(image, clock, drivers, ('', '', 0, 1, 0, b''), sources, records.RamRing(0, 4))
     for counts, values, passed in steps:
         for source, value in zip(sources, values):
             source.value = -1 if value is None else value
