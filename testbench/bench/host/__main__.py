@@ -4,6 +4,7 @@
 """
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -105,7 +106,9 @@ def bulk_decode() -> list[Row]:
         rows.append(Row("bulk", name, rate, "records/s", ">= 20 M" if wanted else "", rate >= 20e6 if wanted else None))
     for name in scans:
         ratio = took["limit: bare zlib.crc32 pass"] / took[f"tonne, records to columns, {name}"]
-        rows.append(Row("bulk", f"ratio to the zlib pass, {name}", ratio, "", ">= 1/3, aim 1/2", ratio >= 1 / 3))
+        wanted = name == "compiled"
+        target, met = (">= 1/3, aim 1/2", ratio >= 1 / 3) if wanted else ("", None)
+        rows.append(Row("bulk", f"ratio to the zlib pass, {name}", ratio, "", target, met))
     return rows
 
 
@@ -120,7 +123,7 @@ def one_frame() -> list[Row]:
         len(encoded),
     )
     work["tonne, frames of a stream in bulk"] = (lambda: [len(window) for window in bulk.frames(data)], len(frames))
-    took = seconds({name: run for name, (run, _) in work.items()})
+    took = seconds({name: run for name, (run, _) in work.items()}, 15)
     rows = []
     for name, (_, count) in work.items():
         rate = count / took[name]
@@ -178,6 +181,7 @@ def linearity(points: list[tuple[int, float, int]]) -> list[Row]:
 
 def dask(folder: Path) -> list[Row]:
     """One worker and two."""
+    logging.disable(logging.INFO)  # a peer's import has set logging up
     one, two = scale.on_dask(folder)
     return [
         Row("dask", "one worker", scale.DASK_TIMES * scale.RECORDS / one, "records/s"),
