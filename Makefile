@@ -88,7 +88,7 @@ conformance: $(READY)
 conformance-pico: $(READY) pico
 	$(BIN)/tonne conformance --rig pico --plan reduced --out out/conformance-pico --fresh
 
-# The suites against every faulty meter: which check finds it, and the rate; docs/defects.md. Some ten minutes, goes on if interrupted.
+# The suites against every faulty meter: which check finds it, and the rate; docs/defects.md. Ten to twenty minutes, goes on if interrupted.
 defects: $(READY)
 	$(BIN)/python -m testbench.defects --table docs/defects.md
 

@@ -57,6 +57,15 @@ def test_the_suites_find_it_and_name_its_cause(name: str) -> None:
     assert outcome.named(defect) and not outcome.whole, outcome.failed
 
 
+def test_the_table_in_the_documentation_is_of_this_collection() -> None:
+    """`make defects` wrote it: every defect, each found by a check that names its cause."""
+    text = (Path(defects.__file__).parents[2] / "docs/defects.md").read_text(encoding="utf-8")
+    rows = {row[1].strip(): row[3].strip() for row in (line.split("|") for line in text.splitlines() if "|" in line)}
+    for defect in ALL:
+        assert rows.get(defect.name) in defect.cause, f"{defect.name}: `make defects` writes the table anew"
+    assert f"killed {len(ALL)} of {len(ALL)} defects" in text
+
+
 def test_what_was_run_is_kept_and_counts_for_its_state_only(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     Ledger(path).add("one", {"seconds": 1})
