@@ -26,8 +26,6 @@ MEMORY = 512
 LIVE = ("electricity-hourly", "electricity-time-of-use", "natural-gas-pt", "stack")
 LIVE_RECORDS = 10_000
 DASK_TIMES = 20
-DASK_JOB = 2 << 20
-"""Bytes of files in a job: half of what `tonne verify` hands out at least."""
 
 
 def rates(folder: Path) -> dict[str, float]:
@@ -98,7 +96,7 @@ def on_dask(folder: Path) -> tuple[float, float]:
 
 
 def _dask_seconds(folder: Path, workers: int) -> float:
-    jobs = fleet.plan([folder], workers=2, smallest=DASK_JOB).jobs * DASK_TIMES
+    jobs = fleet.plan([folder], workers=2).jobs * DASK_TIMES
     stream = engines.results(jobs, "dask", workers)
     done = [next(stream)]
     started = time.monotonic()
