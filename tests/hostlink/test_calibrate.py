@@ -31,9 +31,7 @@ from hostlink.session import Privileged
 from protocol import events as kinds
 from protocol import parameters
 from protocol import status as codes
-from testbench.chips.bl0942 import Bl0942Chip
 from testbench.micropython import device_root, interpreter
-from testbench.rigs.pico import PicoRig, board_config
 from tests.firmware.keys import START, refused
 from tests.test_commands import tonne
 
@@ -225,40 +223,6 @@ def test_the_settings_of_the_board_are_adjusted_not_replaced(chips: ChipMeter, m
     assert chips.tell("registers", E26, [0x23]) != [0x0100], "0100H is 0.78 % too much"
     (register,) = chips.tell("registers", E26, [0x23])
     assert abs(register - (register >> 15 << 16)) <= 7, "some 200 ppm about nothing"
-
-
-@pytest.mark.pico
-@pytest.mark.slow
-def test_an_energy_chip_on_the_emulated_picos_uart(meter_uf2: Path) -> None:
-    """MicroPython, firmware, UART and flash of the real image: adjusted, and still so after a power cut."""
-    chip = Bl0942Chip()
-    chip.gain_error = 0.03
-    config = board_config(channels=3)
-    config["channels"].insert(0, CHANNELS[BL] | {"tx": 8, "rx": 9, "baud": 38400})
-    with PicoRig(MADE.data, config=config, image=meter_uf2) as rig:
-        board = rig.board
-        board.sent[1] = lambda data: (answer := chip.receive(data)) and board.send(1, answer)
-
-        def bench(serial: str, name: str) -> Fraction:
-            for _ in range(20):
-                chip.load(100)
-                rig.advance(100)
-            return Fraction(2000)
-
-        def calibrate() -> dict:
-            with connect(rig.url, address=1, clock=rig.now) as meter:
-                job = Calibration(meter, bench, 2.5, lambda seconds: rig.advance(round(1000 * seconds)))
-                job.run(Plan((channel("full load", 0, limit=4000),), ("bench",)), "TONNE-0001", None, False, lambda *_: None)
-            return job.record[0]
-
-        rig.advance(2500)
-        first = calibrate()
-        assert first["adjusted"] and first["before"] > 25_000 and abs(first["after"]) <= 1000
-        rig.power.off()
-        rig.power.on()
-        rig.advance(2500)
-        again = calibrate()
-        assert not again["adjusted"] and abs(again["before"]) <= 1000
 
 
 # Inputs
