@@ -9,11 +9,9 @@ A row says `state[at : at + width] += e * count`, where `count` is its channel's
 FACTOR_SIZES, less than `width`.
 """
 
-from micropython import const
-
-ROW = const(11)
-FACTOR_AT = const(3)
-FACTOR_LIMBS = const(8)
+ROW = 11
+FACTOR_AT = 3
+FACTOR_LIMBS = 8
 FACTOR_SIZES = (1, 4, 5, 7)
 
 
@@ -86,3 +84,8 @@ def equal(a, b, size):
     for n in range(size):
         different |= a[n] ^ b[n]
     return not different
+
+
+def total(data, size):
+    """Sum of the bytes `data[:size]`, modulo 65536."""
+    return sum(data[:size]) & 0xFFFF

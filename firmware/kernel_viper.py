@@ -160,3 +160,13 @@ def equal(a: ptr8, b: ptr8, size: int) -> bool:
         different |= a[n] ^ b[n]
         n += 1
     return different == 0
+
+
+@micropython.viper
+def total(data: ptr8, size: int) -> int:
+    found = 0
+    n = 0
+    while n < size:
+        found += data[n]
+        n += 1
+    return found & 0xFFFF

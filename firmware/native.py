@@ -3,11 +3,11 @@
 from protocol import frame
 
 try:
-    from .kernel_viper import accumulate, equal, load, scale, stuff, unstuff
+    from .kernel_viper import accumulate, equal, load, scale, stuff, total, unstuff
 
     frame.stuff = stuff
     frame.unstuff = unstuff
 except (SyntaxError, ImportError, ValueError):  # no emitter; or .mpy files for another architecture
-    from .kernel import accumulate, equal, load, scale
+    from .kernel import accumulate, equal, load, scale, total
 
-__all__ = ("accumulate", "equal", "load", "scale")
+__all__ = ("accumulate", "equal", "load", "scale", "total")

@@ -253,12 +253,13 @@ class Log:
         A sector whose header is that of the one before and whose first number is the one to follow needs no closer look.
         """
         read_into = self._nor.read_into
+        sizes, firsts = self._sizes, self._firsts
         header = self._header
         known = bytearray(HEADER)
         blank = b"\xff" * HEADER
         sequence = bytearray(slot.HEAD)
-        expected = -1
-        count = size = offset = 0
+        following = b""
+        expected = count = size = offset = 0
         step = self._nor.sector_size
         start = (self._at - 1) * step
         for sector in range(self._sectors):
@@ -266,18 +267,19 @@ class Log:
             read_into(start, header)
             if header == known:
                 read_into(start + offset, sequence)
-                if struct.unpack_from("<I", sequence)[0] == expected:
-                    self._sizes[sector] = size
-                    self._firsts[sector] = expected
+                if sequence == following:
+                    sizes[sector] = size
+                    firsts[sector] = expected
                     expected += count
+                    following = expected.to_bytes(slot.HEAD, "little")
                     continue
-            expected = -1
+            following = b""
             if header == blank:
                 continue
             head = self._head(sector)
             if head:
-                self._sizes[sector] = head[0]
-                first = self._firsts[sector] = self._first_of(sector)
+                sizes[sector] = head[0]
+                first = firsts[sector] = self._first_of(sector)
                 if first >= 0:
                     if head[2]:
                         known[:] = header
@@ -287,6 +289,7 @@ class Log:
                     offset = self._place(sector, 0) - start
                     count = self._count(sector)
                     expected = first + count
+                    following = expected.to_bytes(slot.HEAD, "little")
 
     def _newest_sector(self):
         newest = max(self._firsts)
@@ -322,24 +325,27 @@ class Log:
     def _walk(self, sector):
         """Go through a sector for the newest slot and the first blank one; False if no slot can be read."""
         bad = 0
-        newest = -1
-        self._slot = count = self._count(sector)
-        for number in range(count):
-            sequence = self._load(sector, number)
-            if sequence == BLANK:
-                self._slot = number
+        newest = last = -1
+        load = self._load
+        end = self._count(sector)
+        for number in range(end):
+            sequence = load(sector, number)
+            if sequence >= 0:
+                if bad:
+                    self.faults.report(faults.LOST, self._at + sector)
+                    bad = 0
+                newest = number
+                last = sequence
+            elif sequence == BLANK:
+                end = number
                 break
-            if sequence < 0:
+            else:
                 bad += 1
-                continue
-            if bad:
-                self.faults.report(faults.LOST, self._at + sector)
-            bad = 0
-            newest = number
-            self.next = sequence + 1
+        self._slot = end
         self.torn = bad
         if newest < 0:
             return False
+        self.next = last + 1
         self._load(sector, newest)
         self._newest(self._payload(sector))
         return True
@@ -357,9 +363,9 @@ class Log:
         self._loaded = view
         self._nor.read_into(self._place(sector, number), view)
         state = slot.check(view, self._head_size + size)
-        if state == slot.BAD:
-            return BLANK if view == blank else UNREADABLE
-        if state == slot.REPAIRED:
+        if state:
+            if state == slot.BAD:
+                return BLANK if view == blank else UNREADABLE
             self.faults.report(faults.DAMAGED, self._at + sector)
         return struct.unpack_from("<I", view, 0)[0]
 

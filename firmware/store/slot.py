@@ -7,6 +7,8 @@ slot has a wrong sum that is no power of two but once in thousands, and is then 
 import binascii
 import struct
 
+from ..native import total
+
 HEAD = 4
 TRAIL = 6
 OVERHEAD = HEAD + TRAIL
@@ -19,19 +21,20 @@ BAD = 2
 def seal(view, size):
     """Write sum and CRC behind `view[:size]`."""
     body = view[:size]
-    struct.pack_into("<HI", view, size, sum(body) & 0xFFFF, binascii.crc32(body))
+    struct.pack_into("<HI", view, size, total(view, size), binascii.crc32(body))
 
 
 def check(view, size):
     """GOOD, REPAIRED (one bit had flipped and is put right in `view`) or BAD; the trailer is behind `view[:size]`."""
     body = view[:size]
-    total, crc = struct.unpack_from("<HI", view, size)
-    excess = (sum(body) - total) & 0xFFFF
+    kept, crc = struct.unpack_from("<HI", view, size)
+    found = total(view, size)
+    excess = (found - kept) & 0xFFFF
     wrong = binascii.crc32(body) ^ crc
     if not excess and not wrong:
         return GOOD
     if not wrong:
-        return REPAIRED if _single((sum(body) ^ total) & 0xFFFF) else BAD
+        return REPAIRED if _single(found ^ kept) else BAD
     if not excess:
         return REPAIRED if _single(wrong) else BAD
     if _single(excess) and excess < 256:

@@ -47,6 +47,11 @@ def scaled(cases):
             answers.append([twin.scale(limbs, kernel.FACTOR_AT, low, high), binascii.hexlify(bytes(limbs)).decode()])
         result.append(answers)
     return result
+
+def totals(cases):
+    return [
+        [twin.total(memoryview(binascii.unhexlify(data)), size) for twin in (kernel, kernel_viper)] for data, size in cases
+    ]
 """
 
 
@@ -116,6 +121,17 @@ def check_scale(answers: list, cases: list) -> None:
             assert plain == compiled == after
 
 
+def total_case(random_: random.Random) -> tuple[str, int]:
+    size = random_.choice((0, 1, 257, 4096, random_.randrange(300)))
+    data = random_.choice((random_.randbytes(size), b"\xff" * size))
+    return data.hex(), random_.choice((size, random_.randrange(size + 1)))
+
+
+def check_totals(answers: list, cases: list) -> None:
+    for (data, size), found in zip(cases, answers, strict=True):
+        assert found == [sum(bytes.fromhex(data)[:size]) % 65536] * 2
+
+
 def test_twins_are_big_integers() -> None:
     random_ = random.Random(1)
     cases = [plan_case(random_) for _ in range(6000)]
@@ -123,6 +139,8 @@ def test_twins_are_big_integers() -> None:
     check_accumulate(micropython.evaluate(TWINS + "result = both(given)", [case for case, _, _ in cases]), cases)
     cases = [scale_case(random_) for _ in range(6000)]
     check_scale(micropython.evaluate(TWINS + "result = scaled(given)", [case for case, _, _ in cases]), cases)
+    sums = [total_case(random_) for _ in range(200)]
+    check_totals(micropython.evaluate(TWINS + "result = totals(given)", sums), sums)
 
 
 @pytest.mark.pico
@@ -134,6 +152,8 @@ def test_twins_are_big_integers_on_32_bits(mps2: Mps2) -> None:
         check_accumulate(eval(mps2.run(f"print(both({[case for case, _, _ in cases]!r}))")), cases)
         cases = [scale_case(random_) for _ in range(50)]
         check_scale(eval(mps2.run(f"print(scaled({[case for case, _, _ in cases]!r}))")), cases)
+    sums = [total_case(random_) for _ in range(20)]
+    check_totals(eval(mps2.run(f"print(totals({sums!r}))")), sums)
 
 
 MILLION = """
