@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from fractions import Fraction
-from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-if "micropython" not in sys.modules:  # CPython: the compiler of the device folds const()
-    sys.modules["micropython"] = ModuleType("micropython")
-    sys.modules["micropython"].const = lambda value: value  # type: ignore[attr-defined]
 
 from firmware.drivers.counter import MISSING
 from firmware.drivers.current_loop import CurrentFlow, CurrentLoop, nominal
