@@ -27,8 +27,10 @@ class Message(NamedTuple):
 
 def decode(encoded: bytes) -> Message:
     """The message in `encoded`, the bytes of one frame without its delimiters. Raises DataError."""
-    is_one_run = encoded and encoded[0] == len(encoded) and 0 not in encoded
-    plain = encoded[1:].translate(_WHITEN) if is_one_run else unstuff(encoded)
+    if encoded and encoded[0] == len(encoded) and 0 not in encoded:
+        plain = encoded[1:].translate(_WHITEN)
+    else:
+        plain = unstuff(encoded)
     if crc32(plain) != RESIDUE:
         _check_size(plain)
         raise DataError(f"expected a good CRC, got {len(plain)} bytes without one; noise, or another baud rate?")
@@ -80,7 +82,7 @@ def _reader(layout: Layout, name: str) -> Callable[[bytes], Message]:
         parts.append(f"v{n}, w{n}" if field.kind == "u48" else f"v{n}")
         body.append({"u48": f"v{n} | w{n} << 32", "fx128": f"from_bytes(v{n}, 'little')"}.get(field.kind, f"v{n}"))
     text = f"""
-def read(plain):
+def read(plain, unpack=unpack, new=new, Message=Message, Body=Body, from_bytes=from_bytes):
     {", ".join(["address", "control", "sequence", "code", *parts])} = unpack(plain)
     return new(Message, (address, control, sequence, code, new(Body, ({"".join(value + ", " for value in body)}))))
 """
