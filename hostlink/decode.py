@@ -27,10 +27,11 @@ class Message(NamedTuple):
 
 def decode(encoded: bytes) -> Message:
     """The message in `encoded`, the bytes of one frame without its delimiters. Raises DataError."""
-    if encoded and encoded[0] == len(encoded) and 0 not in encoded:
-        plain = encoded[1:].translate(_WHITEN)
-    else:
-        plain = unstuff(encoded)
+    plain = (
+        encoded[1:].translate(_WHITEN)
+        if encoded and encoded[0] == len(encoded) and 0 not in encoded
+        else unstuff(encoded)
+    )
     if crc32(plain) != RESIDUE:
         _check_size(plain)
         raise DataError(f"expected a good CRC, got {len(plain)} bytes without one; noise, or another baud rate?")

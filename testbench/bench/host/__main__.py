@@ -42,7 +42,7 @@ def main() -> None:
     points: list[tuple[int, float, int]] = []
     with tempfile.TemporaryDirectory(prefix="tonne-bench-") as name:
         folder = Path(name) / "fleet"
-        if {"verify", "scale", "dask"} & set(wanted):
+        if {"verify", "scale"} & set(wanted):
             scale.archive(folder)
 
         def scaled() -> list[Row]:
@@ -58,7 +58,7 @@ def main() -> None:
                     resync,
                     lambda: verification(folder),
                     scaled,
-                    lambda: dask(folder),
+                    lambda: dask(Path(name) / "large"),
                     lambda: parquet(Path(name)),
                 ),
                 strict=True,
@@ -184,9 +184,9 @@ def dask(folder: Path) -> list[Row]:
     logging.disable(logging.INFO)  # a peer's import has set logging up
     one, two = scale.on_dask(folder)
     return [
-        Row("dask", "one worker", scale.DASK_TIMES * scale.RECORDS / one, "records/s"),
-        Row("dask", "two workers", scale.DASK_TIMES * scale.RECORDS / two, "records/s"),
-        Row("dask", "two to one", one / two, "", ">= 1.8", one / two >= 1.8),
+        Row("dask", "one worker", one, "records/s"),
+        Row("dask", "two workers", two, "records/s"),
+        Row("dask", "two to one", two / one, "", ">= 1.8", two / one >= 1.8),
     ]
 
 
