@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -17,6 +19,10 @@ from testbench.errors import EmulatorError, ImageUnavailable
 from testbench.images import meter_image, modules_image, mps2_image, pico_image
 
 ROOT = Path(__file__).parents[1]
+
+if "micropython" not in sys.modules:  # CPython: the compiler of the device folds const()
+    sys.modules["micropython"] = ModuleType("micropython")
+    sys.modules["micropython"].const = lambda value: value  # type: ignore[attr-defined]
 
 
 def _need(find: Callable[[], Path]) -> Path:
