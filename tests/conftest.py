@@ -20,9 +20,20 @@ from testbench.images import meter_image, modules_image, mps2_image, pico_image
 
 ROOT = Path(__file__).parents[1]
 
-if "micropython" not in sys.modules:  # CPython: the compiler of the device folds const()
-    sys.modules["micropython"] = ModuleType("micropython")
-    sys.modules["micropython"].const = lambda value: value  # type: ignore[attr-defined]
+
+class _Compiler(ModuleType):
+    """`micropython` on CPython: what the device's compiler makes of it, on a port without native code."""
+
+    @staticmethod
+    def const(value: object) -> object:
+        return value
+
+    @property
+    def viper(self) -> object:
+        raise SyntaxError("invalid micropython decorator")
+
+
+sys.modules.setdefault("micropython", _Compiler("micropython"))
 
 
 def _need(find: Callable[[], Path]) -> Path:
