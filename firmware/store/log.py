@@ -323,7 +323,10 @@ class Log:
         return -1
 
     def _walk(self, sector):
-        """Go through a sector for the newest slot and the first blank one; False if no slot can be read."""
+        """Go through a sector for the newest slot and the first blank one; False if no slot can be read.
+
+        A slot torn by a power cut was never kept: its number is that of the next one. Numbers that lack are slots lost.
+        """
         bad = 0
         newest = last = -1
         load = self._load
@@ -331,9 +334,9 @@ class Log:
         for number in range(end):
             sequence = load(sector, number)
             if sequence >= 0:
-                if bad:
+                if bad and sequence != last + 1:
                     self.faults.report(faults.LOST, self._at + sector)
-                    bad = 0
+                bad = 0
                 newest = number
                 last = sequence
             elif sequence == BLANK:

@@ -105,10 +105,6 @@ class Signer:
             self._message = None
         return True
 
-    def certificate_number(self):
-        """The number of the bottom tree: with it the certificates change."""
-        return self._numbers[-1]
-
     def _plant(self, level, number):
         """Begin tree `number` of `level`."""
         base = struct.pack(">BI", level, number)

@@ -282,8 +282,3 @@ class PicoRig:
         with self.pump.lock:
             self.board.run_to_flash_write(operation, share, limit)
             self.board.off()
-
-    def read_store(self) -> bytes:
-        """The store's flash."""
-        size = (STORE_TO - STORE_FROM) * littlefs_image.BLOCK
-        return self.board.read_flash(littlefs_image.START + STORE_FROM * littlefs_image.BLOCK, size)

@@ -138,7 +138,7 @@ def test_cuts_in_flash_writes_lose_nothing_kept(rig: PicoRig) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("write", [1, 2, 9, 30, 60])
+@pytest.mark.parametrize("write", [1, 2, 9, 20, 36])
 def test_a_cut_in_the_first_power_up_is_made_good_by_the_next(meter_uf2: Path, write: int) -> None:
     """The empty flash being laid out: erases and programs cut half-way."""
     with contextlib.ExitStack() as stack:

@@ -155,6 +155,24 @@ class TestJournal:
         again = Journal(flash, 0, 2, 40)
         assert (again.latest, again.torn) == (payload(1), 1)
 
+    def test_a_slot_torn_by_a_cut_is_no_fault_and_one_lost_among_others_is(self) -> None:
+        flash = nor(2)
+        journal = Journal(flash, 0, 2, 40)
+        journal.append(payload(0))
+        before = bytes(flash.data)
+        journal.append(payload(1))
+        at = next(n for n, (old, new) in enumerate(zip(before, flash.data, strict=True)) if old != new)
+        flash.data[at + 20 : at + 50] = b"\xff" * 30  # the program was cut
+        again = Journal(flash, 0, 2, 40)
+        assert (again.latest, again.torn, again.faults.count) == (payload(0), 1, 0)
+        again.append(payload(2))
+        again.append(payload(3))
+        assert Journal(flash, 0, 2, 40).faults.count == 0
+        at = bytes(flash.data).index(payload(2))
+        flash.data[at : at + 4] = bytes(4)
+        again = Journal(flash, 0, 2, 40)
+        assert (again.latest, again.faults.waiting) == (payload(3), [(faults.LOST, 0)])
+
     def test_another_size_moves_to_another_sector(self) -> None:
         flash = nor(3)
         journal = Journal(flash, 0, 3, 40)
