@@ -4,7 +4,7 @@ A job names files, not bytes, and gives back a `Result` of a few kilobytes, so m
 `verify.verify_shard` and `run` are the same code on every engine: this process, a pool of processes, `dask.distributed`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -92,9 +92,11 @@ def plan(
     for group, files in groups.items():
         size = sizes[group]
         if not jobs or jobs[-1].size + size > limit:
-            jobs.append(Job([], images, chain, publics=keys))
+            jobs.append(Job([], images, chain))
         jobs[-1].files += files
         jobs[-1].size += size
+    for job in jobs:
+        job.publics = _keys_for(job.files, keys)
     return Plan(jobs, result)
 
 
@@ -152,6 +154,14 @@ def _say(said: dict[str, list[tuple[str, bytes]]], meter: str, path: str, statem
     held = said.setdefault(meter, [])
     if all(statement != known for _, known in held):
         held.append((path, statement))
+
+
+def _keys_for(files: Sequence[File], keys: dict[str, bytes]) -> dict[str, bytes]:
+    """The keys of the meters that an archive names for `files`: a job carries no key that it has no use for. Outside an archive
+    nothing says yet whose a file is, so it is all of them."""
+    if not all(file.is_in_archive for file in files):
+        return keys
+    return {file.entry.meter: keys[file.entry.meter] for file in files if file.entry.meter in keys}
 
 
 def _keys_within(groups: Mapping[str, list[File]], result: Result) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from testbench.conformance import profiles, runner
 from testbench.conformance.bench import START
 from testbench.rigs.unix import UnixRig
+from tests.testbench.plant import Plant
 
 PLAN = """
 seed = 1
@@ -73,6 +74,32 @@ def test_a_stimulator_that_is_not_there_leaves_an_incomplete_run(tmp_path: Path)
         device = runner.DeviceRun(f"serial:{rig.url}", tmp_path / "run")
         runner.run(str(path), [device], lambda *_: None)
     assert device.exit_code and device.verdict == "incomplete" and "/dev/tty-nowhere" in device.reason
+
+
+def test_a_bench_with_a_stimulator_asks_nobody(tmp_path: Path) -> None:
+    """The stimulator's own program gives the pulses; one too many is found."""
+
+    def nobody(text: str) -> str:
+        raise AssertionError(text)
+
+    for extra, verdict in ((0, "pass"), (1, "fail")):
+        with UnixRig(profiles.named("electricity", "10 Wh").image, time=START) as rig:
+
+            def pulses(pin: int, count: int, extra: int = extra, rig: UnixRig = rig) -> None:
+                rig.stimulus.pulses({2: 0}[pin], count + extra)
+                rig.clock.settle()
+
+            plant = Plant(pulses)
+            path = tmp_path / f"bench{extra}.toml"
+            path.write_text(f'{PLAN}[stimulator]\nport = "{plant.url}"\nchannels = [2]\n')
+            device = runner.DeviceRun(f"serial:{rig.url}", tmp_path / f"run{extra}")
+            runner.run(str(path), [device], lambda *_: None, nobody)
+            plant.close()
+        checks = {p["check"]: p["verdict"] for p in device.result["points"]}
+        assert checks["registers.resolution"] == device.verdict == verdict, (device.reason, checks)
+        assert [line.split()[1:] for line in plant.asked if "pulses" in line] == [
+            ["pulses", "2", "1", "5000", "5000"]
+        ] * 3
 
 
 def test_a_run_of_pulses_is_asked_for_at_once(tmp_path: Path) -> None:

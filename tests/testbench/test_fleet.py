@@ -75,6 +75,17 @@ def test_same_order_same_bytes(tmp_path: Path) -> None:
     assert all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
 
 
+def test_a_job_carries_the_keys_of_its_meters_alone(planted_fleet: tuple[Path, list[faults.Planted]]) -> None:
+    out, _ = planted_fleet
+    serials = {entry.meter for entry in archive.load(out).entries if entry.meter}
+    keys = {serial: serial.encode() for serial in serials} | {"ANOTHER": b"of no meter here"}
+    jobs = fleet.plan([out], publics=keys, workers=2, smallest=1).jobs
+    assert len(jobs) > 4 and len(serials) == 40
+    for job in jobs:
+        assert set(job.publics) == {file.entry.meter for file in job.files if file.entry.meter}
+    assert set().union(*(job.publics for job in jobs)) == serials
+
+
 def test_every_planted_fault_is_found_and_nothing_else(planted_fleet: tuple[Path, list[faults.Planted]]) -> None:
     out, planted = planted_fleet
     assert len(planted) == 2 + 2 + 2 + 12 + 3 + 4 and {p.detail for p in planted if p.kind == "tamper"} >= {

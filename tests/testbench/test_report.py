@@ -79,6 +79,8 @@ def test_pdf(folder: Path, result: dict[str, Any]) -> None:
     pages = [page.extract_text() for page in reader.pages]
     text = re.sub(r"\s+", " ", " ".join(pages))
     at = text.index("Results")
+    for check in ("flow.error", "protocol.framing"):
+        assert re.compile(re.escape(check) + r" .{3,200}? \d+ \d+ \d+ \d+").search(text, at), f"{check} does not fall short"
     for number, point in enumerate(result["points"], 1):
         limits = _limits(point)
         u, k = (point["expanded"], point["k"]) if point["k"] else ("–", "–")
