@@ -39,9 +39,9 @@ prove: $(READY)
 bench-device: $(READY) mps2
 	$(BIN)/python -m testbench.bench.device
 
-# `tonne flash` end to end on emulated Picos, two of them as the laboratory's bench: some ten minutes.
+# `tonne flash` end to end on emulated Picos, an energy chip calibrated, two boards as the laboratory's bench: some ten minutes.
 flash-emulated: $(READY) pico
-	$(BIN)/python -m pytest -m "" tests/hostlink/test_flash_pico.py tests/testbench/test_rig_serial.py
+	$(BIN)/python -m pytest -m "" tests/hostlink/test_flash_pico.py tests/hostlink/test_calibrate_pico.py tests/testbench/test_rig_serial.py
 
 # The suites of sessions, seal, statements, updates, power cuts and profiles on the linked application: some minutes.
 linked: $(READY) mps2

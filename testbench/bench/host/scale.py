@@ -25,8 +25,9 @@ RECORDS = METERS * DAYS * 96
 MEMORY = 512
 LIVE = ("electricity-hourly", "electricity-time-of-use", "natural-gas-pt", "stack")
 LIVE_RECORDS = 10_000
-DASK_METERS, DASK_TIMES = 300, 6
-"""A fleet of a million records, whose jobs are of the size that verification hands out, and how often it is verified."""
+DASK_METERS, DASK_TIMES, DASK_ROUNDS = 300, 4, 3
+"""A fleet of a million records, whose jobs are of the size that verification hands out, how often it is verified, and how often
+that is measured, one worker and two in turns."""
 
 
 def rates(folder: Path) -> dict[str, float]:
@@ -92,9 +93,11 @@ def again(folder: str, times: int) -> None:
 
 
 def on_dask(folder: Path) -> tuple[float, float]:
-    """Records a second of wall time on a local Dask cluster of one worker and of two, once each worker has done a job."""
+    """Records a second of wall time on a local Dask cluster of one worker and of two, once each worker has done a job: the best
+    of some rounds in turns, as in `measure.seconds`."""
     synthesize(Order(DASK_METERS, DAYS, 1, {}), folder, lambda _: None)
-    return tuple(_dask_rate(folder, workers) for workers in (1, 2))  # type: ignore[return-value]
+    rounds = [[_dask_rate(folder, workers) for workers in (1, 2)] for _ in range(DASK_ROUNDS)]
+    return max(one for one, _ in rounds), max(two for _, two in rounds)
 
 
 def _dask_rate(folder: Path, workers: int) -> float:
