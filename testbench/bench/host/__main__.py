@@ -34,7 +34,9 @@ def main() -> None:
     """Measure everything, print and write the table, draw the plot; ends 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m testbench.bench.host", description="The host's speed.")
     parser.add_argument("--full", action="store_true", help="verify 10^8 records, too")
-    parser.add_argument("--only", choices=PARTS, action="append", help="only this part, printed and not written; may be repeated")
+    parser.add_argument(
+        "--only", choices=PARTS, action="append", help="only this part, printed and not written; may be repeated"
+    )
     arguments = parser.parse_args()
     wanted = arguments.only or PARTS
     started = time.monotonic()
@@ -117,7 +119,7 @@ def one_frame() -> list[Row]:
     frames = streams.readings()
     encoded = [each[1:-1] for each in frames]
     data = b"".join(frames)
-    work = {name: (run, count) for name, (run, count) in peers.candidates().items()}
+    work, absent = peers.candidates()
     work["tonne, one typed frame (COBS, CRC, named tuple)"] = (
         lambda: deque(map(decode, encoded), maxlen=0),
         len(encoded),
@@ -129,7 +131,7 @@ def one_frame() -> list[Row]:
         rate = count / took[name]
         wanted = "one typed" in name
         rows.append(Row("frame", name, rate, "frames/s", ">= 1 M" if wanted else "", rate >= 1e6 if wanted else None))
-    rows += [Row("frame", f"{name}: no package for Python here", nan, "frames/s") for name in peers.ALL if name not in work]
+    rows += [Row("frame", f"{name}: {why}", nan, "frames/s") for name, why in absent.items()]
     return rows
 
 
@@ -161,7 +163,10 @@ def verification(folder: Path) -> list[Row]:
         Row("verify", "order, gaps, replay", rate["without"], "records/s", ">= 5 M", rate["without"] >= 5e6),
         Row("verify", "the same and the SHA-256 chain", rate["chain"], "records/s", ">= 1 M", rate["chain"] >= 1e6),
         Row("verify", "from capture files, digests and decoding included", rate["files"], "records/s"),
-        *(Row("verify", f"order, gaps, replay: {name}", live, "records/s") for name, live in scale.live_rates().items()),
+        *(
+            Row("verify", f"order, gaps, replay: {name}", live, "records/s")
+            for name, live in scale.live_rates().items()
+        ),
     ]
 
 

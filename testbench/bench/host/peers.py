@@ -1,12 +1,12 @@
 """Other decoders, each on a frame of its own protocol of about a reading's size. Installed by the extra `bench` only.
 
-gurux-dlms is under GPL-2.0: a peer in this measurement and nowhere else. libmbus is C, without a package for Python: not
-measured, and the table says so.
+gurux-dlms is under GPL-2.0: a peer in this measurement and nowhere else.
 """
 
 import struct
+import tempfile
 from collections.abc import Callable
-from contextlib import suppress
+from pathlib import Path
 from zlib import crc32
 
 import construct
@@ -14,14 +14,18 @@ import numpy as np
 
 from hostlink.tables import description, dtype
 from protocol import messages
+from testbench.bench.host import libmbus
 
 COUNT = 500
-ALL = ("pymodbus", "pyMeterBus", "dlt645", "gurux-dlms", "libmbus")
+MANY = 100_000
+MBUS = bytes.fromhex("681b1b680801727856341224232807000000000c1427048502042e000000000916")
+"""A heat meter's reply with two records."""
 DLT645 = bytes.fromhex("6861010000000068910833333433593333338A16")
 
 
-def candidates() -> dict[str, tuple[Callable[[], object], int]]:
-    """What to time, and how many frames it decodes."""
+def candidates() -> tuple[dict[str, tuple[Callable[[], object], int]], dict[str, str]]:
+    """What to time and how many frames it decodes; and why a peer is not here."""
+    absent: dict[str, str] = {}
     found: dict[str, tuple[Callable[[], object], int]] = {}
     body = messages.READING_REPLY.pack(1_767_225_600, 0, 123_456, (1 << 48) - 1, 7_777_777)
     plain = bytes((1, 0x81, 0, messages.READING)) + body
@@ -56,9 +60,15 @@ def candidates() -> dict[str, tuple[Callable[[], object], int]]:
 
     found["NumPy + zlib.crc32, no COBS, frames of one size"] = by_numpy, len(many)
     for name, make in {"pymodbus": _pymodbus, "pyMeterBus": _meterbus, "dlt645": _dlt645, "gurux-dlms": _gurux}.items():
-        with suppress(ImportError):
+        try:
             found[name] = make(), COUNT
-    return found
+        except ImportError as error:
+            absent[name] = str(error)
+    try:
+        found["libmbus, C"] = _libmbus(), MANY
+    except OSError as error:
+        absent["libmbus, C"] = str(error)
+    return found, absent
 
 
 def _pymodbus() -> Callable[[], object]:
@@ -81,14 +91,21 @@ def _pymodbus() -> Callable[[], object]:
 def _meterbus() -> Callable[[], object]:
     import meterbus
 
-    user = bytes.fromhex("0801727856341224232807000000000c1427048502042e00000000")
-    data = bytes((0x68, len(user), len(user), 0x68)) + user + bytes((sum(user) & 255, 0x16))
-
     def run() -> None:
         for _ in range(COUNT):
-            assert len(meterbus.load(data).records) == 2
+            assert len(meterbus.load(MBUS).records) == 2
 
     run()
+    return run
+
+
+def _libmbus() -> Callable[[], object]:
+    with tempfile.TemporaryDirectory(prefix="tonne-libmbus-") as folder:
+        decode = libmbus.build(Path(folder))
+
+    def run() -> None:
+        assert decode(MBUS, MANY) == 2 * MANY
+
     return run
 
 
