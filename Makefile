@@ -83,9 +83,10 @@ bench-trust: $(READY) pico
 conformance: $(READY)
 	$(BIN)/tonne conformance --fresh
 
-# A reduced plan on the Pico's own image, emulated: some four minutes.
+# A reduced plan on the Pico's own image, emulated, and its verdicts again from the captured bytes: some four minutes.
 conformance-pico: $(READY) pico
 	$(BIN)/tonne conformance --rig pico --plan reduced --out out/conformance-pico --fresh
+	$(BIN)/tonne conformance --replay out/conformance-pico
 
 # The suites against every faulty meter: which check finds it, and the rate; docs/defects.md. Ten to twenty minutes, goes on if interrupted.
 defects: $(READY)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from hostlink.calibrate.adjust import MILLION, Fields, Reading, adjusted
 from hostlink.calibrate.plan import ELEMENTS, GAIN, OFFSET, Plan, Step
-from hostlink.errors import CalibrationError, Refused, UsageError
+from hostlink.calibrate.reference import printed
+from hostlink.errors import CalibrationError, DataError, Refused, UsageError
 from hostlink.keys import KeyFile, enter
 from hostlink.meter import Meter
 from protocol import parameters, session
@@ -191,19 +189,8 @@ def bench_command(command: tuple[str, ...], port: str) -> Bench:
 
     def measure(serial: str, step: str) -> Fraction:
         try:
-            done = subprocess.run([*command, serial, port, step], capture_output=True, text=True, check=False)
-        except OSError as error:
-            raise CalibrationError(f"calibration {step}: cannot run {command[0]}: {error.strerror}") from None
-        lines = done.stdout.strip().splitlines()
-        try:
-            number = json.loads(lines[-1], parse_float=Decimal) if lines and not done.returncode else None
-        except ValueError:
-            number = None
-        if isinstance(number, bool) or not isinstance(number, (int, Decimal)):
-            words = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it printed nothing"]
-            raise CalibrationError(
-                f"calibration {step}: expected a number from {command[0]}, got exit code {done.returncode}: {words[0]}"
-            )
-        return Fraction(number)
+            return printed([*command, serial, port, step])
+        except DataError as error:
+            raise CalibrationError(f"calibration {step}: {error}") from None
 
     return measure

@@ -13,6 +13,7 @@ from testbench.conformance import decision, figures, profiles
 from testbench.conformance.line import Line, Noise
 from testbench.conformance.plan import Instrument, Plan
 from testbench.conformance.profiles import Profile
+from testbench.conformance.reference import Reference
 from testbench.conformance.requirements import table
 from testbench.conformance.results import Point
 from testbench.conformance.uncertainty import NONE, Budget
@@ -34,13 +35,14 @@ class OutOfRange(TestbenchError):
 
 
 class Device:
-    """One meter under test, with power. `line` for raw bytes, `meter` for typed requests."""
+    """One meter under test, with power. `line` for raw bytes, `meter` for typed requests; `reference` where a bench has one."""
 
-    def __init__(self, rig: Any, line: Line, meter: Meter, image: Image) -> None:
+    def __init__(self, rig: Any, line: Line, meter: Meter, image: Image, reference: Reference | None = None) -> None:
         self.rig = rig
         self.line = line
         self.meter = meter
         self.image = image
+        self.reference = reference
 
     def pulses(self, channel: int, count: int) -> None:
         """`count` quanta now."""

@@ -2,12 +2,18 @@
 
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from hostlink.link import Reply
 from hostlink.transport import DEFAULT_BAUD, Tap, Transport
+from testbench.conformance.reference import Dose, Reference
 from testbench.errors import TestbenchError
 
 Noise = Callable[[bytes], bytes]
+
+
+READING = "reading"
+"""The direction in a script of what the bench's reference measured."""
 
 
 class ReplayError(TestbenchError):
@@ -67,7 +73,8 @@ class Line(Transport):
 
 
 class Script:
-    """What an item's lines sent and received, (direction, data) in order; the item's lines take from it one after the other."""
+    """What an item's lines sent and received and its reference read, (direction, data) in order; the item's lines take from it one
+    after the other."""
 
     def __init__(self, entries: Sequence[tuple[str, bytes]]) -> None:
         self._entries = entries
@@ -80,10 +87,27 @@ class Script:
         self._at += 1
         return self._entries[self._at - 1][1]
 
+    def holds(self, direction: str) -> bool:
+        """Whether there is an entry of that direction."""
+        return any(each == direction for each, _ in self._entries)
+
     def skip(self, direction: str) -> None:
         """Pass over entries of that direction."""
         while self.next(direction) is not None:
             pass
+
+
+def replayed(script: Script) -> Reference:
+    """The reference of a capture's run. Raises ReplayError where the capture has no reading."""
+
+    def measure(dose: Dose) -> Fraction:
+        script.skip("rx")
+        held = script.next(READING)
+        if held is None:
+            raise ReplayError(f"{dose.setting}: the capture has no reading of the reference here")
+        return Fraction(held.decode())
+
+    return measure
 
 
 class ReplayLine(Line):

@@ -119,6 +119,8 @@ class Plan:
     cuts: int
     instruments: tuple[Instrument, ...]
     plant: Plant | None
+    reference: tuple[str, ...] | None
+    """The program that gives what the bench's reference measured; empty: a person does; None: stimuli are exact."""
     expected: Expected
     report: dict[str, Any]
     text: str = field(repr=False)
@@ -205,6 +207,7 @@ def parse(raw: dict[str, Any], text: str, path: Path) -> Plan:
             _instrument(top.within("instrument", n, row)) for n, row in enumerate(top.rows("instrument"))
         ),
         plant=_plant(top.section("stimulator")) if top.has("stimulator") else None,
+        reference=tuple(top.section("reference").strings("command", [])) if top.has("reference") else None,
         expected=_expected(top.section("expected")),
         report=_report(top.section("report")),
         text=text,

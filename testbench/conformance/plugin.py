@@ -181,8 +181,10 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
     from testbench.conformance.line import Script
     from testbench.conformance.operator import Operator
     from testbench.conformance.recorder import CAPTURE, Recorder, scripts
+    from testbench.conformance.reference import by_person, by_program, kept
+    from testbench.conformance.replay import earlier
     from testbench.conformance.results import JOURNAL
-    from testbench.conformance.run import Run
+    from testbench.conformance.run import REPLAY, Run
 
     option = config.option
     folder = Path(option.tonne_out)
@@ -196,11 +198,19 @@ def _begin(config: pytest.Config, planned: list[str]) -> Any:
         recorder = Recorder(folder, option.tonne_rig)
         root = Path(option.tonne_root) if option.tonne_root else None
         kind, _, where = option.tonne_rig.partition(":")
-        held = scripts(Path(where)) if kind == "replay" else {}
-        wanted = kind if kind == "replay" else option.tonne_rig
+        held: dict[str, Script] = {}
+        wanted = option.tonne_rig
+        if kind == REPLAY:
+            held = scripts(Path(where))
+            kind = earlier(Path(where).parent)["rig"]
+            wanted = f"{REPLAY}:{kind}"
         operator = Operator(events, lambda: _uncapture(config))
+        measured = None
+        if plan.reference is not None and not held:
+            measured = by_program(plan.reference, where) if plan.reference else by_person(operator)
+            measured = kept(measured, recorder.reading)
         open_ = rigs.opener(
-            wanted, recorder.tap, lambda: held.get(recorder.item, Script(())), root, operator, plan.plant
+            wanted, recorder.tap, lambda: held.get(recorder.item, Script(())), root, operator, plan.plant, measured
         )
         recorder.begin("identify")
         image, *_ = [profiles.named(name, pulse).image for name, pulse in plan.measured]

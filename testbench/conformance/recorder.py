@@ -1,16 +1,19 @@
 """Keeps every byte of a run, item by item, in a capture (`hostlink.capture`), so that the verdicts can be made again from it.
 
-A NOTE entry with an item's name begins what passed in that item. Where an item was begun twice, the last time counts.
+A NOTE entry with an item's name begins what passed in that item, one that begins with READING is what the bench's reference
+measured. Where an item was begun twice, the last time counts.
 """
 
 import hashlib
 from pathlib import Path
 
 from hostlink import capture
+from testbench.conformance import line
 from testbench.conformance.line import Script
 from testbench.conformance.section import PlanError
 
 CAPTURE = "capture.bin"
+READING = "reference "
 DIRECTIONS = {capture.TX: "tx", capture.RX: "rx"}
 
 
@@ -26,6 +29,10 @@ class Recorder:
         """From here on bytes belong to `item`."""
         self.item = item
         self._writer.write(capture.NOTE, item.encode())
+
+    def reading(self, amount: str) -> None:
+        """What the reference measured, at this place of the item."""
+        self._writer.write(capture.NOTE, (READING + amount).encode())
 
     def digest(self) -> str:
         """SHA-256 of the capture as it stands."""
@@ -49,7 +56,11 @@ def scripts(path: Path) -> dict[str, Script]:
     loaded = capture.load(path)
     for entry in loaded.entries:
         if entry.kind == capture.NOTE:
-            script = found[bytes(entry.data).decode()] = []
+            note = bytes(entry.data).decode()
+            if note.startswith(READING):
+                script.append((line.READING, note.removeprefix(READING).encode()))
+            else:
+                script = found[note] = []
         elif entry.kind in DIRECTIONS:
             script.append((DIRECTIONS[entry.kind], bytes(entry.data)))
     if loaded.refused:

@@ -42,6 +42,10 @@ def run_length(bench: Bench, profile: Profile, flow: Flow, rate: Fraction) -> tu
     return count, count * profile.quantum / rate * 3600
 
 
+def _at(rate: Fraction) -> list[Condition]:
+    return [("Q", rate, "m³/h")]
+
+
 @cases(flow_points)
 def test_error(bench: Bench, case: Fraction) -> None:
     """Error of indication, repeatability and register against pulses at one flow rate."""
@@ -51,11 +55,11 @@ def test_error(bench: Bench, case: Fraction) -> None:
     profile = profiles.named(flow.profile)
     mpe = limits.gas(flow.accuracy, case, flow.transitional)
     count, seconds = run_length(bench, profile, flow, case)
+    where = _at(case)
     with bench.device(profile.image) as device:
         element = Element(bench, device, profile)
-        runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(flow.element, case)))
-    budget = percent_error(profile, count, runs, instrument, "reference volume")
-    where: list[Condition] = [("Q", case, "m³/h")]
+        runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(flow.element, case), where))
+    budget = percent_error(profile, runs, instrument, "reference volume")
     requirement = limits.GAS_REQUIREMENT[flow.accuracy]
     record_mean(bench, "flow.error", requirement, runs, mpe, where, budget)
     record_pulses(bench, "flow.pulses", runs, where)
@@ -77,10 +81,10 @@ def test_reproducibility(bench: Bench, case: Flow) -> None:
         element = Element(bench, device, profile)
         for rate in (rates + rates[::-1]) * ROUNDS:
             count, seconds = run_length(bench, profile, case, rate)
-            found[rate].append(element.run(count, seconds, interpolate(case.element, rate)))
+            found[rate].append(element.run(count, seconds, interpolate(case.element, rate), _at(rate)))
     for rate, runs in found.items():
         limit = limits.gas(case.accuracy, rate, case.transitional) / 3
-        record_span(bench, "flow.reproducibility", "r137-reproducibility", runs, limit, [("Q", rate, "m³/h")])
+        record_span(bench, "flow.reproducibility", "r137-reproducibility", runs, limit, _at(rate))
 
 
 @cases(the_flow)

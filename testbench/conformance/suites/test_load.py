@@ -68,11 +68,12 @@ def test_error(bench: Bench, case: LoadPoint) -> None:
     profile = profiles.named(load.profile)
     count = quanta(case.mpe, bench.plan.ratio)
     seconds = 3600 * count * profile.quantum / power(load, case.current, case.power_factor)
+    where: list[Condition] = [("I", case.current, "A"), ("PF", case.power_factor, "")]
     with bench.device(profile.image) as device:
         element = Element(bench, device, profile)
-        runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(load.element, case.current)))
-    budget = percent_error(profile, count, runs, instrument, "reference energy")
-    where: list[Condition] = [("I", case.current, "A"), ("PF", case.power_factor, "")]
+        error = interpolate(load.element, case.current)
+        runs = list(element.runs(bench.plan.repetitions, count, seconds, error, where))
+    budget = percent_error(profile, runs, instrument, "reference energy")
     record_mean(bench, "load.error", "jjg596-mpe", runs, case.mpe, where, budget)
     record_pulses(bench, "load.pulses", runs, where)
 
@@ -92,11 +93,12 @@ def test_repeatability(bench: Bench, case: Fraction) -> None:
     assert mpe is not None
     limit = mpe / 10
     count = math.ceil(4 * 100 / limit)
+    where: list[Condition] = [("I", case, "A"), ("PF", "1", "")]
     with bench.device(profile.image) as device:
         element = Element(bench, device, profile)
         seconds = 3600 * count * profile.quantum / power(load, case)
-        runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(load.element, case)))
-    record_span(bench, "load.repeatability", "r46-repeatability", runs, limit, [("I", case, "A"), ("PF", "1", "")])
+        runs = list(element.runs(bench.plan.repetitions, count, seconds, interpolate(load.element, case), where))
+    record_span(bench, "load.repeatability", "r46-repeatability", runs, limit, where)
 
 
 @cases(the_load)
