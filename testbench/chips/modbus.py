@@ -21,6 +21,13 @@ class ModbusInstrument:
         for n in range(words):
             self.registers[function, first + n] = value >> 16 * (words - 1 - n) & 0xFFFF
 
+    def value(self, function: int, first: int, words: int) -> int:
+        """What `words` registers from `first` on hold, 0 where nothing was set."""
+        found = 0
+        for n in range(words):
+            found = found << 16 | self.registers.get((function, first + n), 0)
+        return found
+
     def receive(self, data: bytes) -> bytes:
         """What the instrument answers to bytes on its line."""
         self._request += data

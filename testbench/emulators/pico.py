@@ -74,6 +74,8 @@ class Pico:
         self._before_ns = 0.0
         self.sent: list[Callable[[bytes], None] | None] = [None, None]
         """What takes the bytes that UART 0 and 1 send, as each leaves the wire."""
+        self.wires: list[Callable[[RP2040], None]] = []
+        """Called with the chip each time it gets power: what hangs on its other buses (`testbench.emulators.buses`)."""
 
     # Power
 
@@ -93,6 +95,8 @@ class Pico:
         self.usb = UsbSerial(chip)
         self._simulator = Simulator(rp2040=chip)
         self._stop = chip.clock.create_alarm(self._time_is_up)
+        for wire in self.wires:
+            wire(chip)
         chip.leave_reset()
         self._chip = chip
 

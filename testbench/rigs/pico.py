@@ -24,6 +24,7 @@ from testbench.emulators.pico import Pico
 from testbench.errors import EmulatorError
 from testbench.images import littlefs_image, meter_image
 from testbench.micropython import device_root
+from testbench.rigs.fitted import Fitted
 
 SERVING_PIN = 25
 """The LED: lit while the meter serves."""
@@ -205,6 +206,8 @@ class PicoRig:
         self.config = dict(config or board_config())
         self.board = Pico(image or meter_image(build=True), seed=seed)
         put_files(self.board, {"board.json": json.dumps(self.config).encode(), "profile.bin": profile})
+        self.chips = Fitted(self.board, self.config)
+        """Models of the chips that `config` names."""
         self.pump = Pump(self.board)
         self.url, self.usb_url = self.pump.link.url, self.pump.usb.url
         self.boot_s = 0.0
@@ -243,6 +246,7 @@ class PicoRig:
         """Take power away, between two instructions; flash stays as it is, half-written included."""
         with self.pump.lock:
             self.board.off()
+            self.chips.power_lost()
 
     def close(self) -> None:
         """Power off, stop, remove every trace."""
@@ -255,7 +259,11 @@ class PicoRig:
         return self.board.now
 
     def pulses(self, channel: int, count: int) -> None:
-        """`count` pulses on a channel's pin at 1 kHz, jittered; the Pico's time passes meanwhile."""
+        """`count` pulses on a channel's pin at 1 kHz, jittered, and the Pico's time passes meanwhile; or in its chip, at once."""
+        if self.chips.channels[channel] is not None:
+            with self.pump.lock:
+                self.chips.count(channel, count)
+            return
         self.edges(channel, pulse_train(count, PULSE_HZ, jitter=0.1))
         self.advance(int(1000 * count / PULSE_HZ) + 1)
 
@@ -263,6 +271,11 @@ class PicoRig:
         """Drive a channel's pin through a train that starts now."""
         with self.pump.lock:
             self.board.edges(self.config["channels"][channel]["pin"], train)
+
+    def condition(self, source: int, value: int | None) -> None:
+        """Input `source` measures `value` in the condition's unit; None: its instrument is gone."""
+        with self.pump.lock:
+            self.chips.measure(source, value)
 
     def brown_out(self, failing: bool = True) -> None:
         """The supply signals that it is about to fail, or that it is good again."""
@@ -282,3 +295,4 @@ class PicoRig:
         with self.pump.lock:
             self.board.run_to_flash_write(operation, share, limit)
             self.board.off()
+            self.chips.power_lost()

@@ -17,8 +17,7 @@ from protocol import parameters
 from testbench.chips.bl0942 import Bl0942Chip
 from testbench.rigs.pico import PicoRig, board_config
 
-UART = 1
-CHANNEL = {"driver": "bl0942", "uart": UART, "tx": 4, "rx": 5, "baud": 9600, "per_second": 20_000}
+CHANNEL = {"driver": "bl0942", "uart": 1, "tx": 4, "rx": 5, "baud": 9600, "per_second": 20_000}
 QUANTA = 10_000
 ERROR = -0.047
 STEP = Step(name="full load", adjust="gain", limit=1000, plausible=60_000, channel=0)
@@ -30,11 +29,9 @@ def bench(meter_uf2: Path) -> Iterator[tuple[PicoRig, Bl0942Chip]]:
     """A meter with the chip on its second UART, some percent wrong."""
     config = board_config()
     config["channels"] = [CHANNEL]
-    rig = PicoRig(bytes(MADE.data), config=config, image=meter_uf2)
-    chip = Bl0942Chip()
-    chip.gain_error = ERROR
-    rig.board.sent[UART] = lambda data: rig.board.send(UART, chip.receive(data))
-    with rig:
+    with PicoRig(bytes(MADE.data), config=config, image=meter_uf2) as rig:
+        chip = rig.chips.channels[0]
+        chip.gain_error = ERROR
         yield rig, chip
 
 
