@@ -79,9 +79,10 @@ attack: $(READY)
 bench-trust: $(READY) pico
 	$(BIN)/python -m testbench.bench.trust --pico
 
-# The conformance suites on the demo meter, and the report set in out/conformance (docs/conformance.md).
+# The conformance suites on the demo meter, the report set in out/conformance, and the verdicts again from the captured bytes.
 conformance: $(READY)
 	$(BIN)/tonne conformance --fresh
+	$(BIN)/tonne conformance --replay out/conformance
 
 # A reduced plan on the Pico's own image, emulated, and its verdicts again from the captured bytes: some four minutes.
 conformance-pico: $(READY) pico

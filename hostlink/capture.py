@@ -38,6 +38,8 @@ RX = 3
 NOTE = 4
 KINDS = {OPEN: "open", TX: "tx", RX: "rx", NOTE: "note"}
 DIRECTIONS = {"tx": TX, "rx": RX}
+WITHHELD = "bytes sent, withheld: they provision keys"
+"""What a NOTE says, behind their number, in the place of bytes that are secret."""
 
 
 class Entry(NamedTuple):
@@ -130,7 +132,7 @@ class Writer:
     def tap(self, direction: str, data: bytes) -> None:
         """Take what passed a transport: `hostlink.transport.Tap`. A frame that carries keys in the clear is only noted."""
         if direction == "tx" and _has_keys(data):
-            self.write(NOTE, f"{len(data)} bytes sent, withheld: they provision keys".encode())
+            self.write(NOTE, f"{len(data)} {WITHHELD}".encode())
         else:
             self.write(DIRECTIONS[direction], data)
 

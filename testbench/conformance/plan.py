@@ -144,7 +144,7 @@ class Plan:
 
 SUITES = (
     "identity", "flow", "load", "emissions", "conversion", "registers", "records", "clock", "profile", "protocol",
-    "power", "security", "evidence", "endurance",
+    "power", "security", "download", "evidence", "endurance",
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Keeps every byte of a run, item by item, in a capture (`hostlink.capture`), so that the verdicts can be made again from it.
 
-A NOTE entry with an item's name begins what passed in that item, one that begins with READING is what the bench's reference
-measured. Where an item was begun twice, the last time counts.
+A NOTE entry with an item's name begins what passed in that item; one that begins with READING is what the bench's reference
+measured, one that ends with WITHHELD stands for a frame with keys. Where an item was begun twice, the last time counts.
 """
 
 import hashlib
@@ -59,6 +59,8 @@ def scripts(path: Path) -> dict[str, Script]:
             note = bytes(entry.data).decode()
             if note.startswith(READING):
                 script.append((line.READING, note.removeprefix(READING).encode()))
+            elif note.endswith(capture.WITHHELD):
+                script.append((line.WITHHELD, note.partition(" ")[0].encode()))
             else:
                 script = found[note] = []
         elif entry.kind in DIRECTIONS:

@@ -74,7 +74,7 @@ def _meet(kind: str, meter: Meter, image: bytes | None, time: int | None, more: 
 
 
 def _refuse_other_firmware(more: dict[str, Any]) -> None:
-    if more.get("root"):
+    if more.get("root") or more.get("slots"):
         raise Inapplicable("the Pico's image holds its firmware: another cannot be run beside it")
 
 

@@ -57,6 +57,17 @@ def test_a_run_passes_and_its_bytes_give_the_same_verdicts(tmp_path: Path) -> No
     assert refused.returncode == 2 and "is not the capture whose digest" in refused.stderr
 
 
+def test_keys_restarts_and_updates_are_replayed_too(tmp_path: Path) -> None:
+    """The capture holds no keys, and a meter that restarts by itself says nothing of it."""
+    plan = write(tmp_path, 'seed = 5\nsuites = ["security", "download", "evidence"]\n')
+    done = conformance("--plan", plan, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    points = result(tmp_path / "run")["points"]
+    assert len({p["id"] for p in points}) == len(points) > 80
+    again = conformance("--replay", str(tmp_path / "run"))
+    assert again.returncode == 0 and f"{len(points)} points the same, 0 different" in again.stdout, again.stdout
+
+
 def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     plan = write(tmp_path, SMALL)

@@ -24,13 +24,14 @@ ROLES = (roles.INSTALLER, roles.LABORATORY, roles.MANUFACTURER)
 
 
 @contextmanager
-def provisioned(bench: Bench) -> Iterator[tuple[Device, dict[int, Key]]]:
-    """A meter with keys of the plan's seed, and what the host draws at random drawn from that seed."""
+def provisioned(bench: Bench, update: bytes = bytes(60), **rig: Any) -> Iterator[tuple[Device, dict[int, Key]]]:
+    """A meter with keys of the plan's seed, `update` the public one of its updates, and what the host draws at random drawn from
+    that seed."""
     keys = {role: Key(role, bench.random.randbytes(roles.KEY_SIZE)) for role in ROLES}
     drawn = SimpleNamespace(token_bytes=bench.random.randbytes)
-    with mock.patch.object(session, "secrets", drawn), bench.device(bench.profile.image) as device:
+    with mock.patch.object(session, "secrets", drawn), bench.device(bench.profile.image, **rig) as device:
         installer, laboratory, manufacturer = (keys[role].secret for role in ROLES)
-        device.meter.provision(installer, laboratory, manufacturer, entropy=bench.random.randbytes(32))
+        device.meter.provision(installer, laboratory, manufacturer, update, entropy=bench.random.randbytes(32))
         device.settle()
         yield device, keys
 
@@ -285,7 +286,7 @@ def test_seal(bench: Bench) -> None:
     bench.point(
         "security.change_logged", AUDIT, int(right), low=1, what="change logged with parameter, old, new and actor"
     )
-    bench.none("security.log_chain", AUDIT, breaks, "breaks in the legal log's chain")
+    bench.none("security.log_chain", AUDIT, breaks, "breaks in the log's chain", [("log", "legal", "")])
 
 
 ENOUGH = 5000
@@ -313,7 +314,8 @@ def test_full_logs(bench: Bench) -> None:
     newest = ordinary[-1] if ordinary else None
     kept = newest is not None and (newest.kind, int.from_bytes(newest.new, "little")) == (kinds.CLOCK_SET, START + sets)
     bench.point("security.newest_event", AUDIT, int(kept), low=1, what="the newest event is kept when the log is full")
-    bench.none("security.log_chain", AUDIT, events.breaks(ordinary), "breaks in the ordinary log's chain when full")
+    found = events.breaks(ordinary)
+    bench.none("security.log_chain", AUDIT, found, "breaks in the log's chain", [("log", "ordinary, full", "")])
     logged = sum(e.kind == kinds.CONFIGURATION for e in legal)
     bench.point(
         "security.change_without_event", AUDIT, changes - logged, low=0, high=0, what="changes without an event"
