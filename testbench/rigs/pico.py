@@ -187,6 +187,26 @@ class Pump:
             received.clear()
 
 
+class StoreFlash:
+    """The part of a Pico's flash that the meter keeps its store in."""
+
+    size = (STORE_TO - STORE_FROM) * littlefs_image.BLOCK
+
+    def __init__(self, board: Pico) -> None:
+        self._board = board
+
+    def read(self, at: int, size: int) -> bytes:
+        """`size` bytes from `at` on."""
+        return self._board.read_flash(self._from(at), size)
+
+    def write(self, at: int, data: bytes) -> None:
+        """Put `data` there. Raises EmulatorError while the meter has power."""
+        self._board.write_flash(self._from(at), data)
+
+    def _from(self, at: int) -> int:
+        return littlefs_image.START + STORE_FROM * littlefs_image.BLOCK + at
+
+
 class PicoRig:
     """A meter on an emulated Pico. Use as a context manager, or `power.on()` and `close()`.
 
@@ -212,7 +232,8 @@ class PicoRig:
         self.url, self.usb_url = self.pump.link.url, self.pump.usb.url
         self.boot_s = 0.0
         """Seconds of the Pico's time from power to serving, at the last `on`."""
-        self.power = self.stimulus = self.clock = self.flash = self
+        self.flash = StoreFlash(self.board)
+        self.power = self.stimulus = self.clock = self
 
     def __enter__(self) -> Self:
         self.on()

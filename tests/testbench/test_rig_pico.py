@@ -14,9 +14,11 @@ from hostlink.meter import Meter, connect
 from protocol import events as kinds
 from protocol import frame, messages
 from protocol import status as flags
+from protocol.image import Image
 from testbench import series as measured
 from testbench.demo import gas_profile
 from testbench.emulators.edges import pulse_train
+from testbench.errors import EmulatorError
 from testbench.rigs.pico import PicoRig, board_config, boot_file, get_files
 from tests.firmware.test_server import ADDRESS, Line, hold_out
 
@@ -126,3 +128,22 @@ def test_a_cut_in_the_write_that_keeps_loses_no_more_than_that(rig: PicoRig, met
     assert now[0].amount.whole in (before, before + 3)
     assert abs(now[1].amount.fraction * 1000 - FACTOR * now[0].amount.whole) < Fraction(1, 1 << 30)
     assert not meter.reading().status & (flags.STORAGE_FAULT | flags.NOT_VALID)
+
+
+def test_its_store_is_read_and_written_without_power_as_a_programmer_does(rig: PicoRig, meter: Meter) -> None:
+    with pytest.raises(EmulatorError, match="has power"):
+        rig.flash.write(0, b"")
+    rig.pulses(0, 2 * Image(PROFILE).header[12])
+    rig.settle()
+    before = meter.registers().registers[0].amount.whole
+    rig.power.off()
+    held = rig.flash.read(0, rig.flash.size)
+    assert len(held) == 256 * 4096 and held.strip(b"\xff")
+    rig.flash.write(0, b"\xff" * rig.flash.size)
+    rig.power.on()
+    assert meter.registers().registers[0].amount.whole == 0, "an empty store is a new meter's"
+    rig.power.off()
+    rig.flash.write(0, held)
+    rig.power.on()
+    kept = meter.registers().registers[0].amount.whole
+    assert before - Image(PROFILE).header[12] <= kept <= before and kept > 0
