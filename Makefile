@@ -51,9 +51,9 @@ linked: $(READY) mps2
 bench-pico: $(READY) pico
 	$(BIN)/python -m testbench.bench.pico
 
-# Store torture, no allocation, exactness and protocol on the emulated Pico, whole: some ten minutes of a core.
+# Store torture, no allocation, exactness, protocol and chips on the emulated Pico, whole: some fifteen minutes of a core.
 pico-suite: $(READY) pico
-	$(BIN)/python -m pytest -m "slow or not slow" tests/testbench/test_pico_suite.py
+	$(BIN)/python -m pytest -m "slow or not slow" tests/testbench/test_pico_suite.py tests/testbench/test_pico_chips.py
 
 # Updates over the link on the emulated Pico, power cut at every stage: some ten minutes of a core.
 pico-updates: $(READY) pico

@@ -90,6 +90,7 @@ def test_energy_chips_a_sensor_and_a_clock(meter_uf2: Path) -> None:
             assert kinds.POWER_UP in {event.kind for event in events.read(meter, kinds.ORDINARY)}
 
 
+@pytest.mark.slow
 def test_modbus_a_current_loop_and_the_other_energy_chip(meter_uf2: Path) -> None:
     channels = [
         {"driver": "modbus", **LINE, "unit": 3, "first": 8, "per_second": 2000},
