@@ -12,7 +12,7 @@ from hostlink.fleet import Job, run
 REPEATS = 2
 SCHEDULER_SECONDS = 5
 WORKER_SECONDS = 10
-MALLOC = {"MALLOC_TRIM_THRESHOLD_": 1 << 28, "MALLOC_MMAP_THRESHOLD_": 1 << 28, "OMP_NUM_THREADS": 1}
+MALLOC = {f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 1 << 28 for name in ("TRIM", "MMAP")}
 """What a worker of our own keeps of freed memory: Dask's 64 KiB has every array's pages faulted in anew, a third of its time."""
 
 
@@ -73,7 +73,7 @@ def _dask(jobs: list[Job], address: str, workers: int, work: Callable[[Job], Res
         if address:
             client = Client(address, timeout=SCHEDULER_SECONDS, set_as_default=False)
         else:
-            with config.set({"distributed.nanny.pre-spawn-environ": MALLOC}):
+            with config.set(MALLOC):
                 cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
             client = Client(cluster, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:

@@ -98,6 +98,6 @@ def _show(found: dict[str, Any]) -> None:
     table.add_row("evidence", found["evidence"])
     console.print(table)
     for event in found["events"]:
-        console.print(f"{event['time']} {event['event']}, {event['by']}: {event['details']}", highlight=False)
+        console.print(f"{event['time']} {event['event']}, {event['by']}: {event['details']}", highlight=False, markup=False)
     for finding in found["findings"]:
-        console.print(f"FOUND {finding}", style="bold red", highlight=False)
+        console.print(f"FOUND {finding}", style="bold red", highlight=False, markup=False)

@@ -87,7 +87,7 @@ def _show(result: Result, chain: bool, console: Console) -> None:
         console.print("proved", highlight=False)
     else:
         reason = f"{faults} fault{'s' * (faults > 1)}" if faults else "no interval records in these files"
-        console.print(f"NOT proved: {reason}", highlight=False)
+        console.print(f"NOT proved: {reason}", highlight=False, markup=False)
 
 
 def _list(findings: list[Finding], word: str, console: Console) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -57,7 +58,7 @@ def conformance(
 
         def answer(text: str) -> str:
             bar.stop()
-            console.print(f"[bold]at the bench:[/] {text}")
+            console.print(f"[bold]at the bench:[/] {escape(text)}")
             said = input("> ")
             bar.start()
             return said
@@ -86,7 +87,7 @@ def _show(console: Console, device: Any) -> None:
     result = device.result
     if not result:
         log = (device.folder / "pytest.log").read_text(errors="replace").strip().splitlines()
-        console.print(f"[red]{device.rig}: no result[/]; {log[-1] if log else ''}")
+        console.print(f"[red]{device.rig}: no result[/]; {escape(log[-1]) if log else ''}")
         return
     table = Table(title=f"{result['item'].get('serial', device.rig)}: {result['title']}", title_justify="left")
     for name in ("suite", "points", *VERDICTS):
@@ -102,10 +103,10 @@ def _show(console: Console, device: Any) -> None:
     for point in [p for p in result["points"] if p["verdict"] == "fail"][:10]:
         kind = "fails" if point["certifies"] else "warning"
         console.print(
-            f"[red]{kind}:[/] {point['id']}: {point['measured']} {point['unit']} {point['note']}", highlight=False
+            f"[red]{kind}:[/] " + escape(f"{point['id']}: {point['measured']} {point['unit']} {point['note']}"), highlight=False
         )
     verdict = result["verdict"]
-    reason = f": {device.reason}" if device.reason else ""
+    reason = f": {escape(device.reason)}" if device.reason else ""
     size = f"{result['summary']['points']} points, {result['seconds']} s"
     console.print(f"verdict: [{COLOURS[verdict]}]{verdict}[/]{reason} ({size})")
 
@@ -118,7 +119,7 @@ def _render(console: Console, device: Any) -> bool:
         try:
             written = report.write(device.folder)
         except OSError as error:
-            console.print(f"[red]the reports could not be written:[/] {error}; `results.json` stands", highlight=False)
+            console.print(f"[red]the reports could not be written:[/] {escape(str(error))}; `results.json` stands", highlight=False)
             return False
         console.print(f"wrote {', '.join(str(path) for path in written)}", highlight=False, soft_wrap=True)
     return True
@@ -129,6 +130,6 @@ def _compare(console: Console, folder: Path, again: dict[str, Any]) -> int:
 
     differences, same = compare(folder, again)
     for line in differences[:10]:
-        console.print(f"[red]differs:[/] {line}", highlight=False)
+        console.print(f"[red]differs:[/] {escape(line)}", highlight=False)
     console.print(f"replayed from the captured bytes: {same} points the same, {len(differences)} different")
     return 1 if differences or not same else 0

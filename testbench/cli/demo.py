@@ -77,7 +77,7 @@ def demo(
     console.print(_table(result, feed.name))
     console.print(f"wrote {', '.join(str(path) for path in paths)}")
     for finding in result.findings[:10]:
-        console.print(f"[red]not proved:[/] {finding}")
+        console.print(f"not proved: {finding}", style="red", markup=False)
     if result.findings:
         raise typer.Exit(1)
 
@@ -123,7 +123,7 @@ def _pico(console: Console) -> None:
     table.add_row("every milligram", "proved" if not slice_.findings else "NOT proved")
     console.print(table)
     for finding in slice_.findings:
-        console.print(f"[red]not proved:[/] {finding}")
+        console.print(f"not proved: {finding}", style="red", markup=False)
     if slice_.findings:
         raise typer.Exit(1)
 

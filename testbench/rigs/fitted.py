@@ -50,12 +50,18 @@ class Fitted:
             function, first, words = spec.get("function", 4), spec["first"], spec.get("words", 2)
             model.set(function, first, model.value(function, first, words) + quanta, words)
         elif isinstance(model, Transmitter):
-            raise UsageError(f"channel {channel} is a current loop: give it a flow, `chips.channels[{channel}].microamperes`")
+            raise UsageError(
+                f"channel {channel} is a current loop: give it a flow, `chips.channels[{channel}].microamperes`"
+            )
         else:
             model.energy(quanta)
 
     def measure(self, source: int, value: int | None) -> None:
-        """Input `source` measures `value` in the condition's unit; None: its instrument is gone."""
+        """Input `source` measures `value` in the condition's unit; None: its instrument is gone. Raises UsageError without one."""
+        if not 0 <= source < len(self.inputs):
+            raise UsageError(
+                f"expected one of the board's {len(self.inputs)} inputs, got {source}: name it in board.json"
+            )
         model, spec = self.inputs[source], self._specs["input"][source]
         if isinstance(model, Bmp280Chip):
             model.present = value is not None
@@ -84,7 +90,8 @@ class Fitted:
         if chip == "bmp280":
             return self._one(("i2c", spec["i2c"], spec.get("address", BMP280)), Bmp280Chip)
         if chip == "current_loop":
-            return self._one(("adc", 0, spec["adc"]), lambda: Transmitter(spec.get("milliohms", 150_000)))
+            reference = Fraction(spec.get("reference_mv", 3300))
+            return self._one(("adc", 0, spec["adc"]), lambda: Transmitter(spec.get("milliohms", 150_000), reference))
         return None
 
     def _one(self, key: tuple[Any, ...], make: Any) -> Any:
@@ -99,9 +106,12 @@ class Fitted:
         for (kind, number), models in buses.items():
             if kind == "uart":
                 self._wire_uart(board, number, list(models.values()))
+            elif kind == "i2c":
+                board.wires.append(I2cBus(number, models).wire)
+            elif kind == "spi":
+                board.wires.append(SpiBus(number, models).wire)
             else:
-                bus = {"i2c": I2cBus, "spi": SpiBus}[kind](number, models) if kind != "adc" else Converter(models)
-                board.wires.append(bus.wire)
+                board.wires.append(Converter(models).wire)
 
     def _wire_uart(self, board: Pico, number: int, models: list[Any]) -> None:
         def answer(data: bytes) -> None:

@@ -12,6 +12,7 @@ from testbench.conformance import profiles, replay, runner
 from testbench.conformance.bench import START
 from testbench.conformance.reference import Dose, ReferenceFailed, by_program
 from testbench.rigs.unix import UnixRig
+from tests.test_commands import tonne
 
 PLAN = """
 seed = 1
@@ -96,6 +97,9 @@ def test_a_stimulus_that_is_exact_has_no_reference(tmp_path: Path) -> None:
     device = runner.DeviceRun("unix", tmp_path / "run")
     runner.run(str(write(tmp_path, "")), [device], lambda *_: None)
     assert device.exit_code == 2 and "[reference]: expected rig serial:URL, got unix" in device.reason
+    done = tonne("conformance", "--plan", tmp_path / "bench.toml", "--out", tmp_path / "cli")
+    assert done.returncode == 2
+    assert "[reference]: expected rig serial:URL, got unix" in " ".join(done.stdout.split()), "brackets are text, not markup"
 
 
 def test_a_program_gives_the_amount_or_the_reason(tmp_path: Path) -> None:

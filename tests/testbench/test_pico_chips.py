@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hostlink import events
+from hostlink.errors import UsageError
 from hostlink.meter import connect
 from hostlink.profile.image import Channel, Condition, ProfileImage, Register, Term
 from protocol import events as kinds
@@ -113,6 +114,8 @@ def test_modbus_a_current_loop_and_the_other_energy_chip(meter_uf2: Path) -> Non
             (pressure, _), (temperature, _) = meter.inputs()
             assert pressure == 95_000
             assert temperature is not None and abs(temperature - 29_815) <= 12_500 // 600, "12 bits over 0 to 3.3 V"
+            with pytest.raises(UsageError, match="one of the board's 2 inputs, got 2"):
+                rig.condition(2, 0)
             rig.condition(0, None)
             rig.condition(1, None)
             rig.advance(5000)
