@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hostlink import transport
@@ -152,5 +153,5 @@ def _table(outcomes: list[Outcome]) -> Table:
                 "[green]passed[/]" if good else "[red]failed[/]",
             )
         if outcome.error:
-            table.add_row(outcome.serial or outcome.port, "", "", "", "", "", f"[red]{outcome.error}[/]")
+            table.add_row(outcome.serial or outcome.port, "", "", "", "", "", f"[red]{escape(str(outcome.error))}[/]")
     return table

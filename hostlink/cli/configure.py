@@ -64,7 +64,7 @@ def configure(
         table.add_column(column, overflow="fold")
     for change in outcome.changes:
         table.add_row(change.what, change.before, change.after)
-    Console().print(table)
+    Console(markup=False).print(table)
     if outcome.record["profile_from"]:
         print(f"the profile takes over at {outcome.record['profile_from']}")
     if out is not None:

@@ -34,7 +34,7 @@ def show(
             )
         )
     else:
-        Console().print(_table(serial, found))
+        Console(markup=False).print(_table(serial, found))
         print(f"{len(found)} events; {lost} older ordinary ones overwritten; chains {'BROKEN' if breaks else 'hold'}")
     if breaks:
         raise ProofError("; ".join(breaks[:5]))

@@ -31,7 +31,7 @@ def factors(
         table.add_column(column, overflow="fold")
     for e in found:
         table.add_row(e.id, e.value + (" ?" if e.doubtful else ""), e.unit, _bounds(e), e.source)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _show(e: Entry, as_json: bool) -> None:
@@ -44,7 +44,7 @@ def _show(e: Entry, as_json: bool) -> None:
     for name, value in dataclasses.asdict(e).items():
         if name != "id" and value:
             table.add_row(name, value)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _bounds(e: Entry) -> str:

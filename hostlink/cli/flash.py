@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hostlink.calibrate.plan import load
@@ -140,5 +141,5 @@ def _table(outcomes: list[station.Outcome]) -> Table:
     for outcome in outcomes:
         unit = outcome.unit
         result = "[green]passed[/]" if outcome.passed else "[red]failed[/]"
-        table.add_row(outcome.port, unit.serial if unit else "", result, unit.step if unit else "", outcome.reason)
+        table.add_row(outcome.port, unit.serial if unit else "", result, unit.step if unit else "", escape(outcome.reason))
     return table

@@ -87,7 +87,7 @@ def statements(
 
 
 def _show(found: dict[str, Any]) -> None:
-    console = Console()
+    console = Console(markup=False)
     table = Table(title=f"{found['serial']}, {found['hardware']}, firmware {found['firmware']}", title_justify="left")
     table.add_column("what")
     table.add_column("value", overflow="fold")
@@ -98,6 +98,6 @@ def _show(found: dict[str, Any]) -> None:
     table.add_row("evidence", found["evidence"])
     console.print(table)
     for event in found["events"]:
-        console.print(f"{event['time']} {event['event']}, {event['by']}: {event['details']}", highlight=False, markup=False)
+        console.print(f"{event['time']} {event['event']}, {event['by']}: {event['details']}", highlight=False)
     for finding in found["findings"]:
-        console.print(f"FOUND {finding}", style="bold red", highlight=False, markup=False)
+        console.print(f"FOUND {finding}", style="bold red", highlight=False)

@@ -44,7 +44,7 @@ def query(
             table.add_column(name, overflow="fold")
         for row in answer.slice(0, SHOWN).to_pylist():
             table.add_row(*("" if value is None else str(value) for value in row.values()))
-        Console().print(table)
+        Console(markup=False).print(table)
         if len(answer) > SHOWN:
             print(f"… {len(answer)} rows; --format csv has all")
 

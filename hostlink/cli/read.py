@@ -30,7 +30,7 @@ def read(
     if as_json:
         print(json.dumps(_as_json(identity, now), indent=2, ensure_ascii=False))
     else:
-        Console().print(_table(identity, now))
+        Console(markup=False).print(_table(identity, now))
 
 
 def watch(

@@ -52,7 +52,7 @@ def verify(
     if as_json:
         print(json.dumps(result.as_json() | {"chain_followed": chain}, indent=1, ensure_ascii=False))
     else:
-        _show(result, chain, Console())
+        _show(result, chain, Console(markup=False))
     if not result.proved:
         raise typer.Exit(1)
 
@@ -87,7 +87,7 @@ def _show(result: Result, chain: bool, console: Console) -> None:
         console.print("proved", highlight=False)
     else:
         reason = f"{faults} fault{'s' * (faults > 1)}" if faults else "no interval records in these files"
-        console.print(f"NOT proved: {reason}", highlight=False, markup=False)
+        console.print(f"NOT proved: {reason}", highlight=False)
 
 
 def _list(findings: list[Finding], word: str, console: Console) -> None:
